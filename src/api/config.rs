@@ -1,0 +1,81 @@
+//! `[server]` and `[auth]`: where clients come in, and which ones.
+
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// `[server]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Config {
+    /// Address to listen on.
+    pub host: String,
+    /// Port to listen on.
+    pub port: u16,
+    /// Seconds to the first byte of an answer, and between its bytes. There is no limit on the whole of a stream.
+    pub request_timeout_seconds: u64,
+    /// Requests served at once; further ones get 503 with `Retry-After`.
+    pub max_concurrent_requests: u32,
+    /// Largest request body, in MiB.
+    pub max_body_mb: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            host: "0.0.0.0".to_owned(),
+            port: 8000,
+            request_timeout_seconds: 300,
+            max_concurrent_requests: 1000,
+            max_body_mb: 10,
+        }
+    }
+}
+
+impl Config {
+    /// Time to the first byte of an answer, and between its bytes.
+    pub fn request_timeout(&self) -> Duration {
+        Duration::from_secs(self.request_timeout_seconds)
+    }
+
+    /// Largest request body, in bytes.
+    pub fn max_body(&self) -> usize {
+        self.max_body_mb as usize * 1024 * 1024
+    }
+}
+
+/// `[auth]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Auth {
+    /// Keys of clients. Empty: every client may ask.
+    pub client_keys: Vec<ClientKey>,
+    /// The environment variable that holds the admin token. Unset: management that changes state answers loopback only.
+    pub admin_token_env: String,
+}
+
+/// One entry of `[[auth.client_keys]]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClientKey {
+    /// The name of the client, for people.
+    pub name: String,
+    /// The environment variable that holds the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_env: Option<String>,
+    /// The SHA-256 of the key, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_sha256: Option<String>,
+    /// Globs of models it may use. Absent: all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub models: Option<Vec<String>>,
+    /// The most it may spend in a month, in USD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub monthly_limit_usd: Option<f64>,
+    /// Requests it may make in a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens it may use in a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<u64>,
+}

@@ -1,0 +1,173 @@
+//! Sections that belong to no part yet. Where one is set and its effect is not built, one warning line at start says so.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::{Kind, Tier, Zone};
+
+/// One entry of `[[backends]]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Backend {
+    /// Its stable id: not empty, unique.
+    pub name: String,
+    /// Its root: `http://host:port`.
+    pub url: String,
+    /// `ollama`, `vllm`, `llamacpp`, `exo`, `openai`, `lmstudio`, `generic`, `anthropic` or `google`.
+    #[serde(rename = "type", alias = "backend_type")]
+    pub kind: Kind,
+    /// Lower wins.
+    #[serde(default = "default_priority")]
+    pub priority: i32,
+    /// The environment variable that holds its key. Cloud backends need one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_env: Option<String>,
+    /// `restricted` or `open`. Absent: by type.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Zone>,
+    /// How capable it is, 1 to 5.
+    #[serde(default)]
+    pub tier: Tier,
+    /// How many requests it may have at once. Absent: not limited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<u32>,
+    /// Whether other peers may use it.
+    #[serde(default = "yes")]
+    pub share: bool,
+    /// Whether a client's `Authorization` goes to it. Absent: only if it has no key and is configured by hand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forward_client_auth: Option<bool>,
+}
+
+fn default_priority() -> i32 {
+    50
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// `[budget]` or `[routing.budget]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Budget {
+    /// The most that cloud backends may cost in a month, in USD.
+    #[serde(alias = "monthly_limit", skip_serializing_if = "Option::is_none")]
+    pub monthly_limit_usd: Option<f64>,
+    /// Percent of the limit from which cloud backends are avoided; 1.0 and less is read as a fraction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub soft_limit_percent: Option<f64>,
+    /// What happens at the limit: `warn`, `block_cloud` or `block_all`.
+    pub hard_limit_action: HardLimitAction,
+    /// Seconds between reconciliations.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reconciliation_interval_secs: Option<u64>,
+}
+
+/// What happens when the budget is used up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum HardLimitAction {
+    /// A line in the log.
+    #[default]
+    Warn,
+    /// Cloud backends are not used.
+    #[serde(alias = "local_only", alias = "local-only")]
+    BlockCloud,
+    /// Nothing is served.
+    #[serde(alias = "reject")]
+    BlockAll,
+}
+
+/// `[quality]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Quality {
+    /// Share of failed requests from which a backend is left out.
+    pub error_rate_threshold: f32,
+    /// Requests before a share is believed.
+    pub min_samples: u32,
+    /// Milliseconds to the first token from which the score is lowered.
+    #[serde(alias = "ttft_threshold_ms")]
+    pub ttft_penalty_threshold_ms: u32,
+    /// Seconds between updates.
+    pub metrics_interval_seconds: u64,
+}
+
+impl Default for Quality {
+    fn default() -> Self {
+        Quality {
+            error_rate_threshold: 0.5,
+            min_samples: 10,
+            ttft_penalty_threshold_ms: 3000,
+            metrics_interval_seconds: 30,
+        }
+    }
+}
+
+/// `[queue]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Queue {
+    /// Whether requests wait for a slot at all.
+    pub enabled: bool,
+    /// How many may wait; 0 = none.
+    #[serde(alias = "max_queue_size")]
+    pub max_size: u32,
+    /// How long one may wait, in seconds.
+    #[serde(alias = "default_timeout_seconds")]
+    pub max_wait_seconds: u64,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Queue { enabled: true, max_size: 100, max_wait_seconds: 30 }
+    }
+}
+
+/// `[lifecycle]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Lifecycle {
+    /// Milliseconds until a load counts as failed.
+    pub timeout_ms: u64,
+    /// Percent of memory to leave free.
+    pub vram_headroom_percent: u8,
+    /// Percent of a model's size to add for its context.
+    pub vram_buffer_percent: u8,
+    /// GiB assumed where a backend does not say.
+    pub vram_heuristic_max_gb: u64,
+}
+
+impl Default for Lifecycle {
+    fn default() -> Self {
+        Lifecycle { timeout_ms: 300_000, vram_headroom_percent: 20, vram_buffer_percent: 10, vram_heuristic_max_gb: 16 }
+    }
+}
+
+/// `[fleet]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Fleet {
+    /// Whether history is analysed for advice.
+    pub enabled: bool,
+    /// Days of history before any advice.
+    pub min_sample_days: u32,
+    /// Requests before any advice.
+    pub min_request_count: u32,
+    /// Seconds between analyses.
+    pub analysis_interval_seconds: u64,
+    /// Pieces of advice at most.
+    pub max_recommendations: u32,
+}
+
+impl Default for Fleet {
+    fn default() -> Self {
+        Fleet {
+            enabled: false,
+            min_sample_days: 7,
+            min_request_count: 100,
+            analysis_interval_seconds: 3600,
+            max_recommendations: 5,
+        }
+    }
+}

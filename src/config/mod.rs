@@ -1,0 +1,71 @@
+//! The configuration: one field per section, each section's type beside its user. `load` merges file, environment and
+//! flags; `check` finds every problem at once; after that no part validates again.
+
+mod later;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use later::{Backend, Budget, Fleet, HardLimitAction, Lifecycle, Quality, Queue};
+
+/// Everything that can be configured.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Config {
+    /// The version of this file's form.
+    pub version: u32,
+    /// Where this peer keeps its identity and its ledger.
+    pub data_dir: String,
+    /// Where clients come in.
+    pub server: crate::api::Config,
+    /// How backends are found without being named.
+    pub discovery: crate::discovery::Config,
+    /// How backends are watched.
+    pub health_check: crate::health::Config,
+    /// How a backend is chosen.
+    pub routing: crate::route::Config,
+    /// What may be spent on cloud backends in a month.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+    /// Which mesh this node is a peer of.
+    pub mesh: crate::mesh::Config,
+    /// Who may ask, and who may manage.
+    pub auth: crate::api::Auth,
+    /// What is written to the log.
+    pub logging: crate::telemetry::Config,
+    /// When a backend counts as bad.
+    pub quality: Quality,
+    /// How requests wait for a slot.
+    pub queue: Queue,
+    /// How models are loaded and unloaded.
+    pub lifecycle: Lifecycle,
+    /// Advice on what to load where.
+    pub fleet: Fleet,
+    /// The servers that run models.
+    pub backends: Vec<Backend>,
+}
+
+/// The version of the configuration file that this program reads.
+pub const VERSION: u32 = 1;
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            version: VERSION,
+            data_dir: "~/.local/share/nexus".to_owned(),
+            server: Default::default(),
+            discovery: Default::default(),
+            health_check: Default::default(),
+            routing: Default::default(),
+            budget: None,
+            mesh: Default::default(),
+            auth: Default::default(),
+            logging: Default::default(),
+            quality: Default::default(),
+            queue: Default::default(),
+            lifecycle: Default::default(),
+            fleet: Default::default(),
+            backends: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The network: listening, dialling, datagrams. TCP_NODELAY is set on both sides of every connection: without it the
+//! first token of a stream waits 40 ms for an acknowledgement.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A byte stream to somebody.
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// Any byte stream.
+pub type BoxIo = Box<dyn Io>;
+
+/// Something that takes connections in.
+pub trait Accept: Send {
+    /// The next connection and who made it.
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxIo, SocketAddr)>>;
+
+    /// Where it listens.
+    fn local_addr(&self) -> io::Result<SocketAddr>;
+}
+
+/// Any listener.
+pub type Listener = Box<dyn Accept>;
+
+/// The network.
+pub trait Net: Send + Sync + 'static {
+    /// Listens for TCP connections.
+    fn listen(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Listener>>;
+
+    /// A UDP socket for QUIC.
+    fn udp(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Arc<dyn quinn::AsyncUdpSocket>>>;
+
+    /// A TCP connection to `host:port`; `host` is a name or an address, IPv6 without brackets.
+    fn dial(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<BoxIo>>;
+
+    /// Every address that `host:port` stands for.
+    fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
+
+    /// The addresses of this host that others might reach, best first. Loopback only where there is nothing else.
+    fn own_addresses(&self) -> Vec<std::net::IpAddr>;
+}
+
+/// The sockets of the machine.
+#[derive(Debug)]
+pub struct RealNet;
+
+/// How many connections may wait to be accepted.
+const BACKLOG: i32 = 1024;
+
+/// Room for bursts: gossip and forwarded requests share one UDP socket.
+const UDP_BUFFER: usize = 4 << 20;
+
+impl Net for RealNet {
+    fn listen(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Listener>> {
+        Box::pin(async move {
+            let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::STREAM, None)?;
+            socket.set_nonblocking(true)?;
+            #[cfg(unix)]
+            socket.set_reuse_address(true)?;
+            socket.bind(&address.into())?;
+            socket.listen(BACKLOG)?;
+            Ok(Box::new(RealListener(TcpListener::from_std(socket.into())?)) as Listener)
+        })
+    }
+
+    fn udp(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Arc<dyn quinn::AsyncUdpSocket>>> {
+        Box::pin(async move {
+            let socket = socket2::Socket::new(socket2::Domain::for_address(address), socket2::Type::DGRAM, None)?;
+            // The kernel caps these; a smaller buffer is no reason not to start.
+            let _ = socket.set_recv_buffer_size(UDP_BUFFER);
+            let _ = socket.set_send_buffer_size(UDP_BUFFER);
+            socket.bind(&address.into())?;
+            quinn::Runtime::wrap_udp_socket(&quinn::TokioRuntime, socket.into())
+        })
+    }
+
+    fn dial(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<BoxIo>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect((host.as_str(), port)).await?;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as BoxIo)
+        })
+    }
+
+    fn resolve(&self, host: String, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((host.as_str(), port)).await?.collect()) })
+    }
+
+    fn own_addresses(&self) -> Vec<std::net::IpAddr> {
+        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+        let mut ranked: Vec<_> = interfaces
+            .into_iter()
+            .filter(|interface| !is_virtual(&interface.name))
+            .map(|interface| interface.ip())
+            .filter(|ip| !ip.is_loopback() && !is_link_local(ip))
+            .collect();
+        ranked.sort_by_key(|ip| (ip.is_ipv6(), *ip));
+        ranked.dedup();
+        if ranked.is_empty() {
+            ranked.push(std::net::Ipv4Addr::LOCALHOST.into());
+        }
+        ranked
+    }
+}
+
+/// Bridges and tunnels of containers and virtual machines: nobody outside this host reaches us there.
+fn is_virtual(name: &str) -> bool {
+    ["docker", "br-", "veth", "virbr", "cni", "flannel"].iter().any(|prefix| name.starts_with(prefix))
+}
+
+fn is_link_local(ip: &std::net::IpAddr) -> bool {
+    match ip {
+        std::net::IpAddr::V4(ip) => ip.is_link_local(),
+        std::net::IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
+struct RealListener(TcpListener);
+
+impl Accept for RealListener {
+    fn accept(&mut self) -> BoxFuture<'_, io::Result<(BoxIo, SocketAddr)>> {
+        Box::pin(async {
+            let (stream, from) = self.0.accept().await?;
+            stream.set_nodelay(true)?;
+            Ok((Box::new(stream) as BoxIo, from))
+        })
+    }
+
+    fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+}

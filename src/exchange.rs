@@ -1,0 +1,223 @@
+//! What faces, gateway, mesh and backends hand each other: a request, where it came from, and its reply.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use http::HeaderMap;
+use http_body_util::{BodyExt, Full};
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::{Load, PeerId, Tier, Zone};
+
+/// One id for a request in the logs of every peer it passes: `req-` and 26 characters.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RequestId(String);
+
+impl RequestId {
+    /// An id from 128 random bits.
+    pub fn from_bits(bits: u128) -> Self {
+        let text = data_encoding::BASE32_NOPAD.encode(&bits.to_be_bytes()).to_ascii_lowercase();
+        RequestId(format!("req-{text}"))
+    }
+
+    /// The id as clients and logs see it.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// An id that came from outside, if it is fit for logs and headers: at most 128 visible ASCII characters.
+    pub fn from_outside(text: &str) -> Option<Self> {
+        let fit = !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fit.then(|| RequestId(text.to_owned()))
+    }
+}
+
+impl fmt::Display for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for RequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What is asked of a backend. Every endpoint is a `POST` of one JSON body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Endpoint {
+    /// OpenAI's `POST /v1/chat/completions`.
+    ChatCompletions,
+    /// OpenAI's `POST /v1/completions`.
+    Completions,
+    /// OpenAI's `POST /v1/embeddings`.
+    Embeddings,
+}
+
+impl Endpoint {
+    /// The path in OpenAI's dialect.
+    pub fn path(self) -> &'static str {
+        match self {
+            Endpoint::ChatCompletions => "/v1/chat/completions",
+            Endpoint::Completions => "/v1/completions",
+            Endpoint::Embeddings => "/v1/embeddings",
+        }
+    }
+}
+
+/// A request on its way through this peer.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The same in every peer's log.
+    pub id: RequestId,
+    /// What is asked.
+    pub endpoint: Endpoint,
+    /// The client's headers, as they came.
+    pub headers: HeaderMap,
+    /// The client's body, as it came.
+    pub body: Bytes,
+    /// Who asks.
+    pub origin: Origin,
+}
+
+/// Who asks.
+#[derive(Clone, Debug)]
+pub enum Origin {
+    /// A client of this peer.
+    Client,
+    /// Another peer, for a client of its own.
+    Peer(Hop),
+}
+
+/// What the entry peer decided before it forwarded a request. The owner checks all of it again; the stricter wins.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hop {
+    /// The peer that forwards, as its certificate proves.
+    pub from: PeerId,
+    /// The model the client named: policies go by it.
+    pub asked: String,
+    /// The model to serve, after aliases and fallbacks.
+    pub model: String,
+    /// The backend the entry has in mind.
+    pub backend: String,
+    /// Further hops allowed.
+    pub hops_left: u8,
+    /// Every peer the request has passed, entry first.
+    pub visited: Vec<PeerId>,
+    /// How long the entry will still wait for the first byte.
+    pub time_left: Duration,
+    /// The zone that the entry's policies demand.
+    pub zone: Zone,
+    /// The tier that the entry's policies demand.
+    pub tier: Option<Tier>,
+}
+
+/// A reply whose head is known and whose body still comes. The backend's bytes, unchanged.
+pub type Reply = http::Response<Body>;
+
+/// A body that is passed on as it arrives.
+pub type Body = http_body_util::combinators::UnsyncBoxBody<Bytes, Cut>;
+
+/// Why a body ended before its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Cut {
+    /// The backend closed the connection or broke the protocol.
+    #[error("the backend ended the answer early")]
+    Backend,
+    /// No byte for longer than the idle deadline.
+    #[error("the backend sent nothing for longer than the idle deadline")]
+    Idle,
+    /// The peer that owns the backend went away.
+    #[error("the peer that owns the backend went away")]
+    Peer,
+    /// This node is stopping.
+    #[error("this node is shutting down")]
+    Shutdown,
+}
+
+/// A body that is all there.
+pub fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never| match never {}).boxed_unsync()
+}
+
+/// Why the owner of a backend will not serve a forwarded request. The entry tries its next candidate.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// What stands in the way.
+    pub reason: RefusalReason,
+    /// For people.
+    pub message: String,
+    /// The load of the backend that was asked for, fresh.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub load: Option<Load>,
+}
+
+/// What stands in the way of a forwarded request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefusalReason {
+    /// This peer takes no new work.
+    Draining,
+    /// No backend of this peer serves the model any more.
+    NoBackend,
+    /// A policy of this peer forbids it.
+    Policy,
+    /// Every slot is taken.
+    Busy,
+    /// It has passed here already, or has no hop left.
+    Loop,
+    /// Every attempt on the backends of this peer failed before the first byte.
+    Failed,
+    /// The head or the body cannot be understood.
+    Malformed,
+    /// A reason of a later version.
+    #[serde(other)]
+    Other,
+}
+
+impl RefusalReason {
+    /// The word of logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RefusalReason::Draining => "draining",
+            RefusalReason::NoBackend => "no_backend",
+            RefusalReason::Policy => "policy",
+            RefusalReason::Busy => "busy",
+            RefusalReason::Loop => "loop",
+            RefusalReason::Failed => "failed",
+            RefusalReason::Malformed => "malformed",
+            RefusalReason::Other => "other",
+        }
+    }
+}
+
+/// The one upward call: a peer's request enters the gateway. The gateway implements it, the node plugs it in.
+pub trait Serve: Send + Sync + 'static {
+    /// Serves a forwarded request from this peer's own backends, or says why not.
+    fn serve(&self, request: Request) -> BoxFuture<'_, Result<Reply, Refusal>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn request_ids_are_30_characters_and_foreign_ones_are_checked() {
+        assert_eq!(RequestId::from_bits(u128::MAX).as_str().len(), "req-".len() + 26);
+        assert!(RequestId::from_outside("trace-1").is_some());
+        assert!(RequestId::from_outside("a b").is_none());
+        assert!(RequestId::from_outside(&"x".repeat(129)).is_none());
+    }
+
+    #[test]
+    fn a_refusal_of_a_later_version_is_understood() {
+        let text = r#"{"reason":"too_warm","message":"m","more":1}"#;
+        let refusal: Refusal = serde_json::from_str(text).expect("lenient");
+        assert_eq!(refusal.reason, RefusalReason::Other);
+    }
+}

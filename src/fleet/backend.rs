@@ -1,0 +1,287 @@
+//! Backends: servers that run models. What kind they are, where they were heard of, how they are.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Tier, Zone};
+
+/// What a backend is. A kind is not a dialect: most kinds speak OpenAI's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase", try_from = "String", into = "String")]
+#[schemars(with = "String")]
+pub enum Kind {
+    /// Ollama, `http://localhost:11434`.
+    Ollama,
+    /// vLLM's OpenAI-compatible server.
+    Vllm,
+    /// llama.cpp's `llama-server`.
+    LlamaCpp,
+    /// exo.
+    Exo,
+    /// OpenAI's own API, or anything that wants a key and speaks like it.
+    OpenAi,
+    /// LM Studio.
+    LmStudio,
+    /// Any other OpenAI-compatible server.
+    Generic,
+    /// Anthropic's API.
+    Anthropic,
+    /// Google's Gemini API.
+    Google,
+}
+
+/// Every kind, in the order in which they are listed to users.
+const KINDS: [(Kind, &str); 9] = [
+    (Kind::Ollama, "ollama"),
+    (Kind::Vllm, "vllm"),
+    (Kind::LlamaCpp, "llamacpp"),
+    (Kind::Exo, "exo"),
+    (Kind::OpenAi, "openai"),
+    (Kind::LmStudio, "lmstudio"),
+    (Kind::Generic, "generic"),
+    (Kind::Anthropic, "anthropic"),
+    (Kind::Google, "google"),
+];
+
+/// Whether a kind runs on hardware of the fleet's own or behind somebody's API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Locality {
+    /// Own hardware.
+    Local,
+    /// A paid API.
+    Cloud,
+}
+
+impl Kind {
+    /// The name users write and read.
+    pub fn as_str(self) -> &'static str {
+        KINDS.iter().find(|(kind, _)| *kind == self).map_or("generic", |(_, name)| name)
+    }
+
+    /// Every kind's name, for error messages and completions.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        KINDS.iter().map(|(_, name)| *name)
+    }
+
+    /// Own hardware or a paid API.
+    pub fn locality(self) -> Locality {
+        match self {
+            Kind::OpenAi | Kind::Anthropic | Kind::Google => Locality::Cloud,
+            _ => Locality::Local,
+        }
+    }
+
+    /// The zone a backend of this kind has unless the operator says otherwise.
+    pub fn default_zone(self) -> Zone {
+        match self.locality() {
+            Locality::Local => Zone::Restricted,
+            Locality::Cloud => Zone::Open,
+        }
+    }
+}
+
+impl Locality {
+    /// The word of `x-nexus-backend-type`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Locality::Local => "local",
+            Locality::Cloud => "cloud",
+        }
+    }
+}
+
+/// A backend type nobody knows.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Unknown backend type: {0}")]
+pub struct UnknownKind(pub String);
+
+impl FromStr for Kind {
+    type Err = UnknownKind;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let name = text.trim().to_ascii_lowercase();
+        let name = match name.as_str() {
+            "llama.cpp" | "llama-cpp" | "llama_cpp" => "llamacpp",
+            "lm-studio" | "lm_studio" => "lmstudio",
+            other => other,
+        };
+        KINDS
+            .iter()
+            .find(|(_, known)| *known == name)
+            .map(|(kind, _)| *kind)
+            .ok_or_else(|| UnknownKind(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Kind {
+    type Error = UnknownKind;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Kind> for String {
+    fn from(kind: Kind) -> Self {
+        kind.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How a backend is, as far as health checks know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// Not checked yet.
+    #[default]
+    Unknown,
+    /// Answers its checks.
+    Healthy,
+    /// Does not.
+    Unhealthy,
+    /// Finishes what it has and takes no more.
+    Draining,
+    /// A status of a later version of Nexus: treated as not usable.
+    #[serde(other)]
+    Unrecognised,
+}
+
+impl Status {
+    /// The lower-case word of JSON and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Unknown | Status::Unrecognised => "unknown",
+            Status::Healthy => "healthy",
+            Status::Unhealthy => "unhealthy",
+            Status::Draining => "draining",
+        }
+    }
+}
+
+/// Where a backend was heard of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The configuration file.
+    Static,
+    /// `nexus backends add` on the running server.
+    Manual,
+    /// mDNS.
+    Mdns,
+    /// One of the usual ports of this machine.
+    Local,
+}
+
+impl Source {
+    /// The lower-case word of tables and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Source::Static => "static",
+            Source::Manual => "manual",
+            Source::Mdns => "mdns",
+            Source::Local => "local",
+        }
+    }
+
+    /// Whether the operator named this backend. Only such a backend is given a client's `Authorization`.
+    pub fn is_configured(self) -> bool {
+        matches!(self, Source::Static | Source::Manual)
+    }
+}
+
+/// All that is known of a backend before anyone has spoken to it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BackendSpec {
+    /// The stable, human-usable id: unique on its peer.
+    pub name: String,
+    /// Root URL, without a trailing `/` or `/v1`.
+    pub url: url::Url,
+    /// What it is.
+    pub kind: Kind,
+    /// Lower wins. Never negative.
+    pub priority: u32,
+    /// Where prompts sent to it may be read.
+    pub zone: Zone,
+    /// How capable its models are, as the operator ranks them.
+    pub tier: Tier,
+    /// The key of a cloud backend, read from the environment; never shown, logged or gossiped.
+    pub key: Option<String>,
+    /// Where it was heard of.
+    pub source: Source,
+    /// How many requests it may have at once; `None` = not limited.
+    pub concurrency: Option<u32>,
+    /// Whether other peers may use it.
+    pub share: bool,
+    /// Whether a client's `Authorization` goes to it; `None` = by [`Source::is_configured`].
+    pub forward_client_auth: Option<bool>,
+}
+
+impl BackendSpec {
+    /// A backend with every default of its kind.
+    pub fn new(name: impl Into<String>, url: url::Url, kind: Kind, source: Source) -> Self {
+        BackendSpec {
+            name: name.into(),
+            url,
+            kind,
+            priority: 50,
+            zone: kind.default_zone(),
+            tier: Tier::default(),
+            key: None,
+            source,
+            concurrency: None,
+            share: true,
+            forward_client_auth: None,
+        }
+    }
+
+    /// Whether a client's `Authorization` may be sent on. A configured key always wins over it.
+    pub fn passes_client_auth(&self) -> bool {
+        self.key.is_none() && self.forward_client_auth.unwrap_or(self.source.is_configured())
+    }
+}
+
+impl fmt::Debug for BackendSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BackendSpec")
+            .field("name", &self.name)
+            .field("kind", &self.kind)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_read_back_as_written() {
+        for name in Kind::names() {
+            assert_eq!(name.parse::<Kind>().map(Kind::as_str), Ok(name));
+        }
+        assert_eq!("llama.cpp".parse(), Ok(Kind::LlamaCpp));
+        assert_eq!("LMStudio".parse(), Ok(Kind::LmStudio));
+        assert_eq!("gpt".parse::<Kind>(), Err(UnknownKind("gpt".to_owned())));
+    }
+
+    #[test]
+    fn a_status_of_a_later_version_is_not_an_error() {
+        assert_eq!(serde_json::from_str::<Status>("\"sleeping\"").ok(), Some(Status::Unrecognised));
+    }
+
+    #[test]
+    fn a_key_is_never_shown() {
+        let url = url::Url::parse("https://api.example.com").expect("a literal URL");
+        let mut spec = BackendSpec::new("cloud", url, Kind::OpenAi, Source::Static);
+        spec.key = Some("sk-secret".to_owned());
+        assert!(!format!("{spec:?}").contains("sk-secret"));
+        assert!(!spec.passes_client_auth(), "a configured key wins over the client's");
+    }
+}

@@ -1,0 +1,13 @@
+//! The words of the fleet: plain data that every floor above speaks in. No behaviour beyond parsing and printing.
+
+mod backend;
+mod load;
+mod model;
+mod peer;
+mod policy;
+
+pub use backend::{BackendSpec, Kind, Locality, Source, Status, UnknownKind};
+pub use load::Load;
+pub use model::{Model, Support};
+pub use peer::{PeerId, PeerState};
+pub use policy::{Tier, TierOutOfRange, UnknownZone, Zone};

@@ -1,0 +1,95 @@
+//! Models: what a client names, and what is known of them.
+
+use serde::{Deserialize, Serialize};
+
+/// Whether a model can do a thing. Unknown never excludes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Support {
+    /// Its server says so.
+    Yes,
+    /// Its server says it cannot.
+    No,
+    /// Nobody said.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl Support {
+    /// What a server reported, if it reported anything.
+    pub fn known(answer: Option<bool>) -> Self {
+        match answer {
+            Some(true) => Support::Yes,
+            Some(false) => Support::No,
+            None => Support::Unknown,
+        }
+    }
+
+    /// For output that has only two values: unknown counts as no.
+    pub fn is_yes(self) -> bool {
+        self == Support::Yes
+    }
+
+    /// This answer, or `guess` where nobody said.
+    #[must_use]
+    pub fn or(self, guess: Support) -> Self {
+        if self == Support::Unknown { guess } else { self }
+    }
+}
+
+/// A model as one backend offers it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Model {
+    /// The name its backend answers to.
+    pub id: String,
+    /// Tokens of prompt and answer together, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub context_length: Option<u64>,
+    /// Tokens of answer at most, where known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_output_tokens: Option<u64>,
+    /// Images in the prompt.
+    pub vision: Support,
+    /// Tool calls.
+    pub tools: Support,
+    /// `response_format` of JSON.
+    pub json_mode: Support,
+    /// Embeddings.
+    pub embeddings: Support,
+}
+
+impl Model {
+    /// What is shown where a context length must be a number and none is known.
+    pub const DISPLAY_CONTEXT: u64 = 4096;
+
+    /// A model of which only the name is known.
+    pub fn named(id: impl Into<String>) -> Self {
+        Model { id: id.into(), ..Model::default() }
+    }
+
+    /// Whether asking for this model sends the prompt to somebody's cloud whatever its backend is:
+    /// Ollama's cloud models end in `:cloud` or `-cloud`.
+    pub fn leaves_the_machine(&self) -> bool {
+        self.id.ends_with(":cloud") || self.id.ends_with("-cloud")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cloud_models_of_ollama_are_told_by_their_name() {
+        assert!(Model::named("gpt-oss:120b-cloud").leaves_the_machine());
+        assert!(Model::named("kimi-k2:cloud").leaves_the_machine());
+        assert!(!Model::named("cloudy:7b").leaves_the_machine());
+    }
+
+    #[test]
+    fn fields_of_a_later_version_are_skipped() {
+        let model: Model = serde_json::from_str(r#"{"id":"m","vision":"sometimes","smell":true}"#).expect("lenient");
+        assert_eq!(model, Model::named("m"));
+    }
+}

@@ -1,0 +1,121 @@
+//! `[routing]`: how backends are ranked, what other names models have, what may serve instead, and which policies hold.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::fleet::{Tier, Zone};
+
+/// `[routing]`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Config {
+    /// How candidates are ranked: `smart`, `round_robin`, `priority_only`, `random` or `adaptive`.
+    /// Without it `adaptive` runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<Strategy>,
+    /// Further attempts after the first, on other backends first.
+    pub max_retries: u32,
+    /// What `smart` weighs. Only the proportions count.
+    pub weights: Weights,
+    /// Other names for models: `"gpt-4" = "llama3.2:latest"`. At most 3 steps are followed.
+    pub aliases: BTreeMap<String, String>,
+    /// Models that may answer instead: `"llama3:70b" = ["mistral:7b"]`.
+    pub fallbacks: BTreeMap<String, Vec<String>>,
+    /// What must hold for models by name; the first match in file order wins.
+    #[serde(deserialize_with = "super::policy::array_or_map")]
+    pub policies: Vec<Policy>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            strategy: None,
+            max_retries: 2,
+            weights: Weights::default(),
+            aliases: BTreeMap::new(),
+            fallbacks: BTreeMap::new(),
+            policies: Vec::new(),
+        }
+    }
+}
+
+/// How candidates are ranked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Expected completion time.
+    #[default]
+    Adaptive,
+    /// Priority, load and latency by weights.
+    Smart,
+    /// One after the other.
+    RoundRobin,
+    /// The lowest priority number.
+    PriorityOnly,
+    /// Any.
+    Random,
+}
+
+/// `[routing.weights]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct Weights {
+    /// Weight of the priority.
+    pub priority: u32,
+    /// Weight of the load.
+    pub load: u32,
+    /// Weight of the latency.
+    pub latency: u32,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Weights { priority: 50, load: 30, latency: 20 }
+    }
+}
+
+/// One entry of `[[routing.policies]]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Policy {
+    /// Glob over the model that a client names: `*`, `?`, `[..]`.
+    pub model_pattern: String,
+    /// `restricted`: only backends of the zone `restricted` may see the prompt.
+    #[serde(default)]
+    pub privacy: Privacy,
+    /// The lowest tier, 1 to 5, that may answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_tier: Option<Tier>,
+    /// The most that one request may cost, in USD.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_cost_per_request: Option<f64>,
+    /// Whether the fallback chain may be used.
+    #[serde(default = "yes")]
+    pub fallback_allowed: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Whether prompts may leave the fleet's own hardware.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Privacy {
+    /// They may.
+    #[default]
+    Unrestricted,
+    /// They may not.
+    Restricted,
+}
+
+impl Privacy {
+    /// The zone that it demands.
+    pub fn zone(self) -> Zone {
+        match self {
+            Privacy::Unrestricted => Zone::Open,
+            Privacy::Restricted => Zone::Restricted,
+        }
+    }
+}

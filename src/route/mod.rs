@@ -1,0 +1,6 @@
+//! To come.
+
+mod config;
+mod policy;
+
+pub use config::{Config, Policy, Privacy, Strategy, Weights};

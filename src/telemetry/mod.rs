@@ -1,0 +1,5 @@
+//! To come.
+
+mod config;
+
+pub use config::{Config, Format, Level};
