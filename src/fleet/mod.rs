@@ -1,12 +1,14 @@
 //! The words of the fleet: plain data that every floor above speaks in. No behaviour beyond parsing and printing.
 
 mod backend;
+mod facts;
 mod load;
 mod model;
 mod peer;
 mod policy;
 
 pub use backend::{BackendSpec, Kind, Locality, Source, Status, UnknownKind};
+pub use facts::{BackendAbout, BackendFacts};
 pub use load::Load;
 pub use model::{Model, Support};
 pub use peer::{PeerId, PeerState};
