@@ -53,7 +53,14 @@ async fn watch(config: &Config, registry: &Arc<Registry>, entry: &Arc<Entry>, en
     let mut memory = Memory::default();
     let mut streak = Streak::default();
     loop {
+        if entry.is_withdrawn() {
+            entry.check_now.notified().await;
+            continue;
+        }
         let found = backend::probe(env.http.as_ref(), &entry.spec, config.timeout(), &mut memory).await;
+        if entry.is_withdrawn() {
+            continue;
+        }
         let before = entry.condition();
         streak.push(found.is_ok());
         let status = streak.verdict(before.status, config.failure_threshold, config.recovery_threshold);

@@ -51,6 +51,7 @@ struct Meter {
     // Bits of an f32; zero means "none yet".
     tokens_per_second: AtomicU32,
     suspect: AtomicBool,
+    withdrawn: AtomicBool,
     failures_in_a_row: AtomicU32,
 }
 
@@ -156,6 +157,17 @@ impl Entry {
         if self.meter.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= ERRORS_UNTIL_SUSPECT {
             self.meter.suspect.store(true, Ordering::Relaxed);
         }
+    }
+
+    /// Whether its announcement was taken back: it is not checked, and used only where nothing else is left.
+    pub fn is_withdrawn(&self) -> bool {
+        self.meter.withdrawn.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_withdrawn(&self, withdrawn: bool) {
+        self.meter.withdrawn.store(withdrawn, Ordering::Relaxed);
+        self.meter.suspect.store(withdrawn, Ordering::Relaxed);
+        self.check_now.notify_one();
     }
 
     fn recovered(&self) {

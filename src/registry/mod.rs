@@ -109,6 +109,14 @@ impl Registry {
         }
     }
 
+    /// A found backend's announcement was taken back, or came again. Withdrawn, its status is unknown.
+    pub fn withdraw(&self, entry: &Arc<Entry>, withdrawn: bool) {
+        entry.set_withdrawn(withdrawn);
+        if withdrawn {
+            self.update(entry, Condition { status: Status::Unknown, ..(*entry.condition()).clone() });
+        }
+    }
+
     /// Tells those who watch that a backend's standing has changed.
     pub fn touch(&self) {
         self.changed.send_modify(|count| *count += 1);
