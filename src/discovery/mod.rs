@@ -120,7 +120,7 @@ impl Search {
 
     fn handle(&mut self, sighting: Sighting, ours: Option<&Herald>, seen: &mpsc::Sender<PeerSeen>) {
         match sighting {
-            Sighting::Seen { service, .. } | Sighting::Gone { service, .. } if service == PEER_SERVICE => {
+            Sighting::Seen { ref service, .. } | Sighting::Gone { ref service, .. } if service == PEER_SERVICE => {
                 let found = ours.and_then(|ours| peers::read(&sighting, ours));
                 // A full channel means that plenty of hints wait already; announcements come again.
                 found.map(|found| seen.try_send(found));
