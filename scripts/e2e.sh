@@ -26,14 +26,15 @@ if ! cmp -s tests/e2e/requirements.txt "$venv/installed"; then
 fi
 
 pytest=("$venv/bin/python" -m pytest -c tests/e2e/pytest.ini tests/e2e "$@")
-if [ "$(id -u)" = 0 ] && command -v ip >/dev/null && unshare --net true 2>/dev/null; then
+if [ "$(id -u)" = 0 ] && command -v ip >/dev/null && unshare --net ip link add lan0 type veth peer name lan1 2>/dev/null; then
   export NEXUS_E2E_PRIVATE=1
   exec unshare --net bash -euc '
     ip link set lo up
-    ip link add lan0 type dummy
-    ip link set lan0 multicast on
+    ip link add lan0 type veth peer name lan1
+    echo 1 >/proc/sys/net/ipv6/conf/lan1/disable_ipv6
     ip address add 192.0.2.10/24 dev lan0
     ip link set lan0 up
+    ip link set lan1 up
     exec "$@"
   ' bash "${pytest[@]}"
 fi

@@ -1,6 +1,7 @@
 """Peers find each other: by mDNS on one machine and across a network, by seeds, and by an invitation."""
 
 import contextlib
+import os
 import subprocess
 
 import pytest
@@ -95,14 +96,13 @@ def bridge(private_network):
     def ip(*arguments):
         subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True, timeout=5)
 
-    names = ["e2e-left", "e2e-right"]
+    names = [f"e2e-{os.getpid()}-{side}" for side in ("left", "right")]
     with contextlib.ExitStack() as stack:
         ip("link", "add", "nexbr0", "type", "bridge", "mcast_snooping", "0")
         stack.callback(ip, "link", "delete", "nexbr0")
         ip("address", "add", "10.77.0.254/24", "dev", "nexbr0")
         ip("link", "set", "nexbr0", "up")
         for number, name in enumerate(names, 1):
-            subprocess.run(["ip", "netns", "delete", name], capture_output=True, timeout=5)
             ip("netns", "add", name)
             stack.callback(ip, "netns", "delete", name)
             ip("link", "add", f"nexv{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
