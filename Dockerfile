@@ -21,8 +21,8 @@ RUN find src -name '*.rs' -exec touch {} + \
 FROM debian:bookworm-slim
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY --from=build /build/target/release/nexus /usr/local/bin/nexus
-RUN useradd --system --uid 10001 --home-dir /var/lib/nexus --create-home nexus \
- && install -d -o nexus -g nexus -m 0700 /var/lib/nexus/data
+RUN useradd --uid 10001 --home-dir /var/lib/nexus --no-create-home --shell /usr/sbin/nologin nexus \
+ && install -d -o nexus -g nexus -m 0700 /var/lib/nexus /var/lib/nexus/data
 USER nexus
 WORKDIR /var/lib/nexus
 # The identity of the peer lives here: keep it over upgrades.
