@@ -4,6 +4,7 @@ mod backend;
 mod facts;
 mod load;
 mod model;
+mod needs;
 mod peer;
 mod policy;
 
@@ -11,5 +12,6 @@ pub use backend::{BackendSpec, Kind, Locality, Source, Status, UnknownKind};
 pub use facts::{BackendAbout, BackendFacts};
 pub use load::Load;
 pub use model::{Model, Support};
+pub use needs::Needs;
 pub use peer::{PeerId, PeerState};
 pub use policy::{Tier, TierOutOfRange, UnknownZone, Zone};
