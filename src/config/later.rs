@@ -3,6 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use toml::Table;
+
+use super::{Config, check};
 use crate::fleet::{Kind, Tier, Zone};
 
 /// One entry of `[[backends]]`.
@@ -170,4 +173,30 @@ impl Default for Fleet {
             max_recommendations: 5,
         }
     }
+}
+
+/// Sections that are read and checked, but wait for the part that acts on them.
+pub(super) const WAITING: [&str; 5] = ["budget", "quality", "queue", "lifecycle", "fleet"];
+
+/// What is set, by file or environment, but waits for a part that is not built.
+pub(super) fn without_effect(config: &Config, set: &Table) -> Vec<String> {
+    let mut names: Vec<String> = WAITING
+        .into_iter()
+        .filter(|section| set.contains_key(*section))
+        .map(|section| format!("[{section}]"))
+        .collect();
+    let mut note = |is_set: bool, name: &str| {
+        if is_set {
+            names.push(name.to_owned());
+        }
+    };
+    let (keys, policies) = (&config.auth.client_keys, &config.routing.policies);
+    note(keys.iter().any(|key| key.monthly_limit_usd.is_some()), "auth.client_keys.monthly_limit_usd");
+    note(keys.iter().any(|key| key.requests_per_minute.is_some()), "auth.client_keys.requests_per_minute");
+    note(keys.iter().any(|key| key.tokens_per_minute.is_some()), "auth.client_keys.tokens_per_minute");
+    note(policies.iter().any(|policy| policy.max_cost_per_request.is_some()), "routing.policies.max_cost_per_request");
+    for backend in config.backends.iter().filter(|backend| !check::is_spoken(backend.kind)) {
+        names.push(format!("backend `{}` (type {})", backend.name, backend.kind));
+    }
+    names
 }

@@ -1,12 +1,31 @@
 //! The configuration: one field per section, each section's type beside its user. `load` merges file, environment and
 //! flags; `check` finds every problem at once; after that no part validates again.
 
+mod check;
+mod edit;
+mod environment;
+mod example;
 mod later;
+mod load;
+mod place;
+mod repair;
+mod secrets;
+mod shape;
+
+use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use check::{backend_url, check, host_and_port, mesh_key};
+pub(crate) use edit::create;
+pub use edit::{Editor, WriteError};
+pub use environment::{Lookup, process};
+pub use example::{example, first, minimal};
 pub use later::{Backend, Budget, Fleet, HardLimitAction, Lifecycle, Quality, Queue};
+pub(crate) use load::expand;
+pub use load::{DEFAULT_FILE, LoadError, Loaded, Problems, Sources, load};
+pub use secrets::{ADMIN_TOKEN, ClientSecret, Secrets, Warning, digest};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -67,5 +86,26 @@ impl Default for Config {
             fleet: Default::default(),
             backends: Vec::new(),
         }
+    }
+}
+
+/// One thing that is wrong, and what to write instead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The key: `backends[1].url`.
+    pub path: String,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl Problem {
+    fn at((path, message): (place::KeyPath, String)) -> Self {
+        Problem { path: path.to_string(), message }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
     }
 }

@@ -1,0 +1,266 @@
+//! What values must be: every rule of the configuration that its types cannot say. All problems are found, not the
+//! first. It reads no file and changes nothing.
+
+use toml::{Table, Value};
+use url::Url;
+
+use super::{Backend, Config, Problem, later, shape};
+use crate::fleet::{Kind, Locality};
+
+/// What a mesh key looks like, for messages.
+pub(super) const KEY_FORM: &str = "a key is 256 bits, 52 characters of base32, as `nexus mesh invite` makes it";
+
+/// Everything that is wrong.
+pub fn check(config: &Config) -> Vec<Problem> {
+    let mut found = Found::default();
+    found.server(config);
+    found.watching(config);
+    found.routing(config);
+    found.mesh(config);
+    found.auth(config);
+    found.later(config);
+    for (index, backend) in config.backends.iter().enumerate() {
+        found.backend(&format!("backends[{index}]"), backend, &config.backends[..index]);
+    }
+    found.0
+}
+
+/// What is wrong in a file, though a flag may say it.
+pub(super) fn file_only(file: &Table) -> Option<Problem> {
+    let port = file.get("server")?.get("port")?;
+    (port == &Value::Integer(0)).then(|| Problem {
+        path: "server.port".to_owned(),
+        message: "0 is no port to listen on: use 1 to 65535".to_owned(),
+    })
+}
+
+/// What is right but probably not meant. `set` is what file and environment say.
+pub(super) fn suspicious(config: &Config, set: &Table) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for name in config.logging.component_levels.keys() {
+        if !COMPONENTS.contains(&name.as_str()) {
+            let near = shape::near(name, COMPONENTS.into_iter()).map(|near| format!(": did you mean `{near}`?"));
+            let near = near.unwrap_or_else(|| format!(": there are {}", COMPONENTS.join(", ")));
+            warnings.push(format!("logging.component_levels: no part is called `{name}`{near}"));
+        }
+    }
+    let waiting = later::without_effect(config, set);
+    if !waiting.is_empty() {
+        warnings.push(format!("set, but without effect in this version: {}", waiting.join(", ")));
+    }
+    warnings
+}
+
+const COMPONENTS: [&str; 5] = ["routing", "api", "health", "discovery", "mesh"];
+
+/// The root of a backend: `http` or `https`, without a trailing `/` or `/v1`.
+///
+/// # Errors
+/// What is wrong with the text, as a phrase.
+pub fn backend_url(text: &str) -> Result<Url, String> {
+    let mut url = Url::parse(text.trim()).map_err(|error| format!("`{text}` is no URL ({error}): use http://host:port"))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(format!("`{text}` is neither http nor https: use http://host:port"));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return Err(format!("`{text}` names no host: use http://host:port"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("a URL may not hold credentials: name a variable in `api_key_env`".to_owned());
+    }
+    let path = url.path().trim_end_matches('/');
+    let root = path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/').to_owned();
+    url.set_path(&root);
+    url.set_query(None);
+    url.set_fragment(None);
+    Ok(url)
+}
+
+/// The 32 bytes of a mesh key: base32 in any case, or hex.
+pub fn mesh_key(text: &str) -> Option<[u8; 32]> {
+    let text = text.trim();
+    let bytes = match text.len() {
+        52 => data_encoding::BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).ok()?,
+        64 => data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?,
+        _ => return None,
+    };
+    bytes.try_into().ok()
+}
+
+/// Host and port of `host:port`; an IPv6 address stands in brackets.
+pub fn host_and_port(text: &str) -> Option<(&str, u16)> {
+    let (host, port) = text.rsplit_once(':')?;
+    let bare = match host.strip_prefix('[') {
+        Some(rest) => rest.strip_suffix(']').filter(|bare| bare.parse::<std::net::Ipv6Addr>().is_ok())?,
+        None if host.contains(':') => return None,
+        None => host,
+    };
+    let fit = !bare.is_empty() && !bare.contains(|character: char| character.is_whitespace() || character == '/');
+    fit.then_some(())?;
+    port.parse().ok().map(|port| (bare, port))
+}
+
+#[derive(Default)]
+struct Found(Vec<Problem>);
+
+impl Found {
+    fn add(&mut self, path: impl Into<String>, message: impl Into<String>) {
+        self.0.push(Problem { path: path.into(), message: message.into() });
+    }
+
+    fn at_least_one(&mut self, path: &str, value: u64) {
+        if value == 0 {
+            self.add(path, "0 makes no sense here: use 1 or more");
+        }
+    }
+
+    fn server(&mut self, config: &Config) {
+        let server = &config.server;
+        if server.host.trim().is_empty() {
+            self.add("server.host", "is empty: use 0.0.0.0 for every address, 127.0.0.1 for this machine only");
+        }
+        self.at_least_one("server.request_timeout_seconds", server.request_timeout_seconds);
+        self.at_least_one("server.max_concurrent_requests", server.max_concurrent_requests.into());
+        self.at_least_one("server.max_body_mb", server.max_body_mb.into());
+        if config.data_dir.trim().is_empty() {
+            self.add("data_dir", "is empty: name a directory");
+        }
+    }
+
+    fn watching(&mut self, config: &Config) {
+        let health = &config.health_check;
+        self.at_least_one("health_check.interval_seconds", health.interval_seconds);
+        self.at_least_one("health_check.timeout_seconds", health.timeout_seconds);
+        self.at_least_one("health_check.failure_threshold", health.failure_threshold.into());
+        self.at_least_one("health_check.recovery_threshold", health.recovery_threshold.into());
+        for (index, name) in config.discovery.service_types.iter().enumerate() {
+            if !name.starts_with('_') || !(name.contains("._tcp") || name.contains("._udp")) {
+                let message = format!("`{name}` is no service type: they look like `_llm._tcp.local`");
+                self.add(format!("discovery.service_types[{index}]"), message);
+            }
+        }
+    }
+
+    fn routing(&mut self, config: &Config) {
+        let weights = config.routing.weights;
+        if u64::from(weights.priority) + u64::from(weights.load) + u64::from(weights.latency) == 0 {
+            self.add("routing.weights", "all weights are 0: at least one must count");
+        }
+        for (index, policy) in config.routing.policies.iter().enumerate() {
+            if policy.max_cost_per_request.is_some_and(|cost| !(cost.is_finite() && cost > 0.0)) {
+                self.add(format!("routing.policies[{index}].max_cost_per_request"), "must be more than 0");
+            }
+        }
+    }
+
+    fn mesh(&mut self, config: &Config) {
+        let mesh = &config.mesh;
+        if mesh.name.trim().is_empty() {
+            self.add("mesh.name", "is empty: name the mesh, or leave the key out for `default`");
+        }
+        if !mesh.key.is_empty() && !mesh.key_file.is_empty() {
+            self.add("mesh.key_file", "`key` and `key_file` are both set: keep one");
+        } else if !mesh.key.is_empty() && mesh_key(&mesh.key).is_none() {
+            self.add("mesh.key", KEY_FORM);
+        }
+        if !mesh.listen.is_empty() && host_and_port(&mesh.listen).is_none() {
+            self.add("mesh.listen", not_an_address(&mesh.listen));
+        }
+        for (name, list) in [("advertise", &mesh.advertise), ("seeds", &mesh.seeds)] {
+            for (index, text) in list.iter().enumerate() {
+                if host_and_port(text).is_none_or(|(_, port)| port == 0) {
+                    self.add(format!("mesh.{name}[{index}]"), not_an_address(text));
+                }
+            }
+        }
+        self.at_least_one("mesh.gossip_interval_ms", mesh.gossip_interval_ms);
+        if mesh.suspect_after_ms <= mesh.gossip_interval_ms {
+            self.add("mesh.suspect_after_ms", "must be more than `gossip_interval_ms`, or every peer is suspect");
+        }
+        if mesh.dead_after_ms <= mesh.suspect_after_ms {
+            self.add("mesh.dead_after_ms", "must be more than `suspect_after_ms`");
+        }
+        if mesh.max_hops > 1 {
+            self.add("mesh.max_hops", "a request passes at most one peer after the first: use 0 or 1");
+        }
+    }
+
+    fn auth(&mut self, config: &Config) {
+        let keys = &config.auth.client_keys;
+        for (index, key) in keys.iter().enumerate() {
+            let at = format!("auth.client_keys[{index}]");
+            self.name(&at, &key.name, keys[..index].iter().map(|key| key.name.as_str()));
+            match (&key.key_env, &key.key_sha256) {
+                (Some(_), Some(_)) => self.add(&at, "`key_env` and `key_sha256` are both set: keep one"),
+                (None, None) => self.add(&at, "no key: set `key_env` or `key_sha256`"),
+                (None, Some(hash)) if super::secrets::sha256(hash).is_none() => {
+                    self.add(format!("{at}.key_sha256"), "must be the SHA-256 of the key: 64 hex digits");
+                }
+                _ => {}
+            }
+            for (pattern, glob) in key.models.iter().flatten().enumerate() {
+                if let Err(error) = globset::Glob::new(glob) {
+                    self.add(format!("{at}.models[{pattern}]"), error.to_string());
+                }
+            }
+            if key.monthly_limit_usd.is_some_and(|limit| !(limit.is_finite() && limit > 0.0)) {
+                self.add(format!("{at}.monthly_limit_usd"), "must be more than 0");
+            }
+        }
+    }
+
+    fn later(&mut self, config: &Config) {
+        if let Some(budget) = &config.budget {
+            if budget.monthly_limit_usd.is_some_and(|limit| !(limit.is_finite() && limit > 0.0)) {
+                self.add("budget.monthly_limit_usd", "must be more than 0; leave it out for no budget");
+            }
+            if budget.soft_limit_percent.is_some_and(|percent| !(0.0..=100.0).contains(&percent)) {
+                self.add("budget.soft_limit_percent", "must be 0 to 100");
+            }
+            self.at_least_one("budget.reconciliation_interval_secs", budget.reconciliation_interval_secs.unwrap_or(1));
+        }
+        if !(0.0..=1.0).contains(&config.quality.error_rate_threshold) {
+            self.add("quality.error_rate_threshold", "is a share: use 0.0 to 1.0");
+        }
+    }
+
+    fn backend(&mut self, at: &str, backend: &Backend, before: &[Backend]) {
+        self.name(at, &backend.name, before.iter().map(|other| other.name.as_str()));
+        if let Err(message) = backend_url(&backend.url) {
+            self.add(format!("{at}.url"), message);
+        }
+        let variable = backend.api_key_env.as_deref().map(str::trim);
+        if backend.kind.locality() == Locality::Cloud && variable.is_none_or(str::is_empty) {
+            let message = format!(
+                "backend `{}` of type `{}` needs `api_key_env`: the name of the variable that holds its key",
+                backend.name, backend.kind
+            );
+            self.add(at, message);
+        }
+        if backend.concurrency == Some(0) {
+            self.add(format!("{at}.concurrency"), "0 would mean never: leave it out for no limit");
+        }
+    }
+
+    fn name<'a>(&mut self, at: &str, name: &str, mut before: impl Iterator<Item = &'a str>) {
+        if name.trim().is_empty() {
+            self.add(format!("{at}.name"), "is empty: every name must say something");
+        } else if name.chars().any(char::is_control) {
+            self.add(format!("{at}.name"), "holds a control character");
+        } else if before.any(|other| other == name) {
+            self.add(format!("{at}.name"), format!("`{name}` is taken already: names must differ"));
+        }
+    }
+}
+
+fn not_an_address(text: &str) -> String {
+    format!("`{text}` is not `host:port` (an IPv6 address stands in brackets)")
+}
+
+/// Whether anything can speak to a backend of this kind yet.
+pub(super) fn is_spoken(kind: Kind) -> bool {
+    !matches!(kind, Kind::Anthropic | Kind::Google)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,106 @@
+use super::*;
+
+fn problems(text: &str) -> Vec<String> {
+    let config: Config = toml::from_str(text).expect("a literal configuration");
+    check(&config).iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn every_rule_names_its_key() {
+    let key = "a".repeat(52);
+    for (text, path, about) in [
+        ("server.host = ' '", "server.host", "empty"),
+        ("server.request_timeout_seconds = 0", "server.request_timeout_seconds", "1 or more"),
+        ("server.max_concurrent_requests = 0", "server.max_concurrent_requests", "1 or more"),
+        ("server.max_body_mb = 0", "server.max_body_mb", "1 or more"),
+        ("data_dir = ''", "data_dir", "empty"),
+        ("health_check.interval_seconds = 0", "health_check.interval_seconds", "1 or more"),
+        ("health_check.timeout_seconds = 0", "health_check.timeout_seconds", "1 or more"),
+        ("health_check.failure_threshold = 0", "health_check.failure_threshold", "1 or more"),
+        ("discovery.service_types = ['_llm._tcp', 'llm']", "discovery.service_types[1]", "_llm._tcp"),
+        ("routing.weights = { priority = 0, load = 0, latency = 0 }", "routing.weights", "at least one"),
+        ("mesh.name = ''", "mesh.name", "empty"),
+        ("mesh.key = 'short'", "mesh.key", "256 bits"),
+        (&format!("mesh.key = '{key}1'"), "mesh.key", "256 bits"),
+        (&format!("mesh.key = '{key}'\nmesh.key_file = 'f'"), "mesh.key_file", "keep one"),
+        ("mesh.listen = '8001'", "mesh.listen", "host:port"),
+        ("mesh.advertise = ['a:1', '::1:8001']", "mesh.advertise[1]", "brackets"),
+        ("mesh.seeds = ['a:0']", "mesh.seeds[0]", "host:port"),
+        ("mesh.gossip_interval_ms = 0", "mesh.gossip_interval_ms", "1 or more"),
+        ("mesh.suspect_after_ms = 100", "mesh.suspect_after_ms", "gossip_interval_ms"),
+        ("mesh.dead_after_ms = 2000", "mesh.dead_after_ms", "suspect_after_ms"),
+        ("mesh.max_hops = 2", "mesh.max_hops", "0 or 1"),
+        ("budget.monthly_limit_usd = 0.0", "budget.monthly_limit_usd", "more than 0"),
+        ("budget.monthly_limit_usd = nan", "budget.monthly_limit_usd", "more than 0"),
+        ("budget.soft_limit_percent = 101.0", "budget.soft_limit_percent", "0 to 100"),
+        ("quality.error_rate_threshold = 2.0", "quality.error_rate_threshold", "share"),
+        ("auth.client_keys = [{ name = 'a' }]", "auth.client_keys[0]", "key_env"),
+        ("auth.client_keys = [{ name = 'a', key_sha256 = 'ff' }]", "auth.client_keys[0].key_sha256", "64 hex"),
+        (
+            "auth.client_keys = [{ name = 'a', key_env = 'A', models = ['[a'] }]",
+            "auth.client_keys[0].models[0]",
+            "unclosed",
+        ),
+        (
+            "auth.client_keys = [{ name = 'a', key_env = 'A' }, { name = 'a', key_env = 'B' }]",
+            "auth.client_keys[1].name",
+            "taken",
+        ),
+        ("backends = [{ name = '', url = 'http://h', type = 'ollama' }]", "backends[0].name", "empty"),
+        ("backends = [{ name = 'a', url = 'h:11434', type = 'ollama' }]", "backends[0].url", "http://host:port"),
+        ("backends = [{ name = 'a', url = 'http://u:p@h', type = 'ollama' }]", "backends[0].url", "credentials"),
+        ("backends = [{ name = 'a', url = '', type = 'ollama' }]", "backends[0].url", "no URL"),
+        ("backends = [{ name = 'a', url = 'https://h', type = 'openai' }]", "backends[0]", "api_key_env"),
+        ("backends = [{ name = 'a', url = 'http://h', type = 'ollama', concurrency = 0 }]", "backends[0].concurrency", "never"),
+        (
+            "backends = [{ name = 'a', url = 'http://h', type = 'vllm' }, { name = 'a', url = 'http://i', type = 'exo' }]",
+            "backends[1].name",
+            "taken",
+        ),
+    ] {
+        let found = problems(text);
+        assert_eq!(found.len(), 1, "{text}: {found:?}");
+        assert!(found[0].starts_with(&format!("{path}: ")) && found[0].contains(about), "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn the_defaults_are_right() {
+    assert_eq!(problems(""), Vec::<String>::new());
+}
+
+#[test]
+fn roots_of_backends_lose_what_every_backend_adds() {
+    for (text, root) in [
+        ("http://h:11434", "http://h:11434/"),
+        ("http://h:11434/", "http://h:11434/"),
+        ("https://api.openai.com/v1", "https://api.openai.com/"),
+        ("https://api.openai.com/v1/", "https://api.openai.com/"),
+        ("http://h/openai/v1", "http://h/openai"),
+        ("http://h/v1/v1x", "http://h/v1/v1x"),
+        (" http://[::1]:8080/ ", "http://[::1]:8080/"),
+    ] {
+        assert_eq!(backend_url(text).map(String::from), Ok(root.to_owned()), "{text}");
+    }
+    for text in ["", "h", "ftp://h", "file:///etc", "http://"] {
+        assert!(backend_url(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn keys_of_other_lengths_are_none() {
+    assert!(mesh_key(&("AbC".repeat(17) + "a")).is_some());
+    assert!(mesh_key(&"0f".repeat(32)).is_some());
+    for text in [String::new(), "a".repeat(51), "a".repeat(63), "1".repeat(52), "g".repeat(64), "é".repeat(26)] {
+        assert_eq!(mesh_key(&text), None, "{text}");
+    }
+}
+
+#[test]
+fn addresses_have_a_host_and_a_port() {
+    assert_eq!(host_and_port("desk.local:8001"), Some(("desk.local", 8001)));
+    assert_eq!(host_and_port("[fe80::1]:8001"), Some(("fe80::1", 8001)));
+    for text in ["", ":1", "a", "a:", "a:b", "a:70000", "::1:8001", "[a]:1", "[::1:1", "a b:1", "http://a:1"] {
+        assert_eq!(host_and_port(text), None, "{text}");
+    }
+}
