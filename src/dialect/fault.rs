@@ -47,6 +47,11 @@ impl Fault {
         Self::new(StatusCode::BAD_REQUEST, "capability_mismatch", CLIENT, message)
     }
 
+    /// Who asks has not shown who it is.
+    pub fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", CLIENT, message)
+    }
+
     /// Who asks may not.
     pub fn forbidden(message: impl Into<String>) -> Self {
         Self::new(StatusCode::FORBIDDEN, "forbidden", CLIENT, message)
@@ -89,14 +94,14 @@ impl Fault {
     }
 
     /// All attempts failed before the first byte. `cause` says how the last one did.
-    pub fn bad_gateway(model: &str, attempts: u32, cause: &'static str) -> Self {
+    pub fn bad_gateway(model: &str, attempts: usize, cause: &str) -> Self {
         let tries = if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
         let message = format!("No backend answered for model '{model}' after {tries}: {cause}");
         Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", SERVER, message)
     }
 
     /// A stream that had begun was cut. `cause` says how.
-    pub fn stream_cut(cause: &'static str) -> Self {
+    pub fn stream_cut(cause: &str) -> Self {
         Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", SERVER, format!("The stream was cut: {cause}"))
     }
 
@@ -129,6 +134,17 @@ impl Fault {
     pub fn too_many_requests_at_once(limit: u32) -> Self {
         let message = format!("This peer is serving {limit} requests already (server.max_concurrent_requests)");
         Self::unavailable(SERVER, message).retry_after(1)
+    }
+
+    /// Every slot of every backend of the model is taken.
+    pub fn busy(model: &str) -> Self {
+        let message = format!("Every slot of every backend for model '{model}' is taken: try again shortly");
+        Self::unavailable(SERVER, message).retry_after(1)
+    }
+
+    /// A policy of the peer that owns the backend forbids it.
+    pub fn forbidden_elsewhere(message: impl Into<String>) -> Self {
+        Self::unavailable(POLICY, message)
     }
 
     /// This peer is draining or stopping.

@@ -8,7 +8,7 @@ mod needs;
 mod peer;
 mod policy;
 
-pub use backend::{BackendSpec, Kind, Locality, Source, Status, UnknownKind};
+pub use backend::{BackendSpec, InvalidUrl, Kind, Locality, Source, Status, UnknownKind, root_url};
 pub use facts::{BackendAbout, BackendFacts};
 pub use load::Load;
 pub use model::{Model, Support};

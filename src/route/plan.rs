@@ -11,7 +11,7 @@ use super::score::Score;
 use super::strategy::{self, Ranked};
 use super::world::{Candidate, Place, World};
 use super::{Chain, Rules, Strategy, stage};
-use crate::fleet::{Model, Tier, Zone};
+use crate::fleet::{Kind, Model, Tier, Zone};
 
 /// What to try, in order, and what was left out.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +41,10 @@ pub struct Step {
     pub model: Arc<str>,
     /// The model as that place has it; its `id` is what the backend answers to.
     pub served: Arc<Model>,
+    /// What kind of backend it is.
+    pub kind: Kind,
+    /// Every slot was taken when the plan was made.
+    pub full: bool,
     /// The model is not the one that was asked for.
     pub fallback: bool,
     /// Its score, under the strategy `smart`.
@@ -154,6 +158,8 @@ fn step(member: &Member<'_>, (candidate, score): Ranked<'_>) -> Step {
         place: candidate.place.clone(),
         model: member.model.clone(),
         served: candidate.model.clone(),
+        kind: candidate.kind,
+        full: candidate.load.is_full(),
         fallback: member.fallback,
         score,
         downgraded,

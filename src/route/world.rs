@@ -2,6 +2,7 @@
 //! routing asks nobody else.
 
 use std::cmp::Ordering;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -100,6 +101,15 @@ impl Place {
     /// By name, then this peer before others, then by peer: the same order on every run.
     pub(super) fn in_order(&self, other: &Place) -> Ordering {
         self.backend().cmp(other.backend()).then_with(|| self.peer().cmp(&other.peer()))
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::Here { backend } => write!(f, "backend '{backend}'"),
+            Place::There { peer_name, backend, .. } => write!(f, "backend '{backend}' of peer '{peer_name}'"),
+        }
     }
 }
 

@@ -21,9 +21,8 @@ impl World {
 
     fn load(&self, text: &str) -> Result<Loaded, LoadError> {
         std::fs::write(self.path(), text).expect("write");
-        let lookup = |name: &str| {
-            self.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
-        };
+        let lookup =
+            |name: &str| self.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
         load(Sources { file: Some(&self.path()), lookup: &lookup, flags: self.flags.clone() })
     }
 
