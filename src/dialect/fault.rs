@@ -202,3 +202,82 @@ impl Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: Bytes) -> String {
+        String::from_utf8(bytes.to_vec()).expect("text")
+    }
+
+    #[test]
+    fn the_shape_is_openais() {
+        let fault = Fault::model_not_found("x", ["a", "b"]);
+        assert_eq!(
+            text(fault.body()),
+            r#"{"error":{"message":"Model 'x' not found. Available: a, b","type":"invalid_request_error","param":"model","code":"model_not_found"}}"#
+        );
+        assert_eq!(
+            text(Fault::bad_request("`model` is required").body()),
+            r#"{"error":{"message":"`model` is required","type":"invalid_request_error","param":null,"code":"bad_request"}}"#
+        );
+    }
+
+    #[test]
+    fn a_context_stands_in_both_places() {
+        let context = json!({ "rejection_reasons": [] });
+        let body: Value =
+            serde_json::from_slice(&Fault::rejected_by_policy("m", "privacy", context.clone()).body()).expect("JSON");
+        assert_eq!(body["context"], context);
+        assert_eq!(body["error"]["context"], context);
+        assert_eq!(body["error"]["type"], "service_unavailable");
+    }
+
+    #[test]
+    fn every_case_has_its_status_code_and_type() {
+        let cases = [
+            (Fault::bad_request("m"), 400, "bad_request", CLIENT),
+            (Fault::capability_mismatch("m", &["vision"]), 400, "capability_mismatch", CLIENT),
+            (Fault::model_not_found("m", []), 404, "model_not_found", CLIENT),
+            (Fault::not_found("m"), 404, "not_found", CLIENT),
+            (Fault::method_not_allowed("GET", "/x"), 405, "method_not_allowed", CLIENT),
+            (Fault::conflict("m"), 409, "conflict", CLIENT),
+            (Fault::body_too_large(10), 413, "request_too_large", CLIENT),
+            (Fault::bad_gateway("m", 3, "it refused the connection"), 502, "bad_gateway", SERVER),
+            (Fault::no_healthy_backend("m", Value::Null), 503, "service_unavailable", SERVER),
+            (Fault::rejected_by_policy("m", "tier", Value::Null), 503, "service_unavailable", POLICY),
+            (Fault::queue_full("m", 100, "normal"), 503, "service_unavailable", SERVER),
+            (Fault::queue_timeout("m", 30, 4, "high"), 503, "service_unavailable", SERVER),
+            (Fault::too_many_requests_at_once(1000), 503, "service_unavailable", SERVER),
+            (Fault::gateway_timeout("m", 300), 504, "gateway_timeout", SERVER),
+        ];
+        for (fault, status, code, kind) in cases {
+            assert_eq!((fault.status.as_u16(), fault.code, fault.kind), (status, code, kind), "{}", fault.message);
+        }
+    }
+
+    #[test]
+    fn messages_are_those_that_users_know() {
+        let said = |fault: Fault| fault.message;
+        assert_eq!(
+            said(Fault::capability_mismatch("m", &["vision", "tools"])),
+            "Model 'm' lacks required capabilities: [\"vision\", \"tools\"]"
+        );
+        assert_eq!(said(Fault::model_not_found("m", [])), "Model 'm' not found. No models available");
+        assert_eq!(said(Fault::no_healthy_backend("m", Value::Null)), "No healthy backends available for model 'm'");
+        let many: Vec<String> = (0..60).map(|number| format!("m{number}")).collect();
+        assert!(said(Fault::model_not_found("m", many.iter().map(String::as_str))).ends_with(", m49, ..."));
+        assert_eq!(Fault::queue_timeout("m", 30, 4, "high").retry_after, Some(30));
+    }
+
+    #[test]
+    fn an_event_is_one_line_and_ends_what_was_cut() {
+        let fault = Fault::stream_cut("two\nlines");
+        let event = text(fault.event(true));
+        assert!(event.starts_with("data: {\"error\":") && event.ends_with("}\n\n"), "{event}");
+        assert_eq!(event.matches('\n').count(), 2);
+        assert_eq!(text(fault.event(false)), format!("\n\n{event}"));
+        assert!(!event.contains("[DONE]"));
+    }
+}

@@ -58,3 +58,12 @@ pub(super) fn planned(intent: &Intent, chain: &Chain, rules: &Rules, world: &Wor
 pub(super) fn backends(plan: &Plan) -> Vec<&str> {
     plan.steps.iter().map(|step| &**step.place.backend()).collect()
 }
+
+/// A world in which only the model `m` is on offer.
+pub(super) fn world(candidates: Vec<Candidate>) -> World {
+    World { offers: vec![offer("m", candidates)] }
+}
+
+pub(super) fn plan_of(rules: &Rules, world: &World, asked: &str) -> Plan {
+    planned(&anything(), &rules.chain(asked), rules, world, 0)
+}

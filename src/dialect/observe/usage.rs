@@ -55,9 +55,7 @@ fn parse(behind_key: &[u8]) -> Option<Usage> {
     }
     let told: Told = serde_json::Deserializer::from_slice(value).into_iter().next()?.ok()?;
     let (prompt_tokens, completion_tokens) = (told.prompt_tokens, told.completion_tokens);
-    if prompt_tokens.or(completion_tokens).or(told.total_tokens).is_none() {
-        return None;
-    }
+    prompt_tokens.or(completion_tokens).or(told.total_tokens)?;
     let (prompt, completion) = (prompt_tokens.unwrap_or(0), completion_tokens.unwrap_or(0));
     Some(Usage {
         prompt_tokens: prompt,
