@@ -4,10 +4,22 @@ import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-FINE = {"id": "c1", "object": "chat.completion", "created": 1, "model": "fine", "choices": [
-    {"index": 0, "message": {"role": "assistant", "content": "héé 世界"}, "finish_reason": "stop"}],
-    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3}}
-BAD_REQUEST = {"error": {"message": "temperature must be at most 2", "type": "invalid_request_error", "param": "temperature", "code": "out_of_range"}}
+FINE = {
+    "id": "c1",
+    "object": "chat.completion",
+    "created": 1,
+    "model": "fine",
+    "choices": [{"index": 0, "message": {"role": "assistant", "content": "héé 世界"}, "finish_reason": "stop"}],
+    "usage": {"prompt_tokens": 1, "completion_tokens": 2, "total_tokens": 3},
+}
+BAD_REQUEST = {
+    "error": {
+        "message": "temperature must be at most 2",
+        "type": "invalid_request_error",
+        "param": "temperature",
+        "code": "out_of_range",
+    }
+}
 TOO_MANY = {"error": {"message": "slow down", "type": "rate_limit_error", "param": None, "code": "rate_limit_exceeded"}}
 MODELS = ["fine", "bad-request", "too-many", "broken", "garbage", "silent", "hang-up"]
 
@@ -31,20 +43,47 @@ class Fake:
                     data = [{"id": name, "object": "model", "created": 1, "owned_by": "fake"} for name in fake.models]
                     self.say(200, {"object": "list", "data": data})
                 else:
-                    self.say(404, {"error": {"message": "no such path", "type": "invalid_request_error", "param": None, "code": None}})
+                    self.say(
+                        404,
+                        {
+                            "error": {
+                                "message": "no such path",
+                                "type": "invalid_request_error",
+                                "param": None,
+                                "code": None,
+                            }
+                        },
+                    )
 
             def do_POST(self):
                 raw = self.rfile.read(int(self.headers.get("content-length", 0)))
                 model = json.loads(raw).get("model")
                 fake.requests.append((model, dict(self.headers), raw))
                 match model:
-                    case "bad-request": self.say(400, BAD_REQUEST)
-                    case "too-many": self.say(429, TOO_MANY, [("retry-after", "7")])
-                    case "broken": self.say(500, {"error": {"message": f"boom at {fake.url}", "type": "server_error", "param": None, "code": None}})
-                    case "garbage": self.send(200, b"this is not JSON")
-                    case "silent": fake._released.wait(60)
-                    case "hang-up": self.close_connection = True
-                    case _: self.say(200, {**FINE, "model": model})
+                    case "bad-request":
+                        self.say(400, BAD_REQUEST)
+                    case "too-many":
+                        self.say(429, TOO_MANY, [("retry-after", "7")])
+                    case "broken":
+                        self.say(
+                            500,
+                            {
+                                "error": {
+                                    "message": f"boom at {fake.url}",
+                                    "type": "server_error",
+                                    "param": None,
+                                    "code": None,
+                                }
+                            },
+                        )
+                    case "garbage":
+                        self.send(200, b"this is not JSON")
+                    case "silent":
+                        fake._released.wait(60)
+                    case "hang-up":
+                        self.close_connection = True
+                    case _:
+                        self.say(200, {**FINE, "model": model})
 
             def say(self, status, body, headers=()):
                 self.send(status, json.dumps(body, ensure_ascii=False).encode(), headers)

@@ -22,6 +22,7 @@ class Llama:
         def up():
             assert self.child.running(), tail(self.child.text())
             return httpx.get(f"{self.url}/health", timeout=2).status_code == 200
+
         wait_for(up, f"llama.cpp answers on {self.url}", 60)
         return self
 

@@ -42,8 +42,23 @@ def backend(name, url, kind="generic", **more):
 class Peer:
     """`seeds` and `mdns` say how it finds others, `extra` is more TOML (it may not repeat a table of BASE)."""
 
-    def __init__(self, directory, name, mesh, *, port=None, host="127.0.0.1", backends=(), extra="", seeds=(), mdns=False,
-                 discovery=None, env=None, prefix=(), replace=()):
+    def __init__(
+        self,
+        directory,
+        name,
+        mesh,
+        *,
+        port=None,
+        host="127.0.0.1",
+        backends=(),
+        extra="",
+        seeds=(),
+        mdns=False,
+        discovery=None,
+        env=None,
+        prefix=(),
+        replace=(),
+    ):
         self.name, self.port = name, port or free_port()
         self.host = "127.0.0.1" if host == "0.0.0.0" else host
         self.url = f"http://{self.host}:{self.port}"
@@ -51,9 +66,16 @@ class Peer:
         self.home = directory / name
         self.home.mkdir()
         self.config = self.home / "nexus.toml"
-        text = BASE.format(data=self.home / "data", host=host, port=self.port, mesh=mesh, name=name,
-                           discovery=json.dumps(mdns if discovery is None else discovery), mdns=json.dumps(mdns),
-                           seeds=json.dumps(list(seeds)))
+        text = BASE.format(
+            data=self.home / "data",
+            host=host,
+            port=self.port,
+            mesh=mesh,
+            name=name,
+            discovery=json.dumps(mdns if discovery is None else discovery),
+            mdns=json.dumps(mdns),
+            seeds=json.dumps(list(seeds)),
+        )
         for old, new in replace:
             assert old in text, old
             text = text.replace(old, new)
@@ -64,15 +86,20 @@ class Peer:
         self.child = None
 
     def start(self, wait=True):
-        self.child = Child([*self.prefix, NEXUS, "serve", "--config", self.config], self.log, cwd=self.home, env=self.env)
+        self.child = Child(
+            [*self.prefix, NEXUS, "serve", "--config", self.config], self.log, cwd=self.home, env=self.env
+        )
         if wait:
             self.wait_until_up()
         return self
 
     def wait_until_up(self, deadline=10):
         def up():
-            assert self.child.running(), f"{self.name} ended with {self.child.process.returncode}\n{tail(self.child.text())}"
+            assert self.child.running(), (
+                f"{self.name} ended with {self.child.process.returncode}\n{tail(self.child.text())}"
+            )
             return self.get("/health").status_code == 200
+
         wait_for(up, f"{self.name} answers on {self.url}\n{tail(self.log.read_text(errors='replace'))}", deadline)
 
     def kill(self):
@@ -96,7 +123,11 @@ class Peer:
         return {entry["id"] for entry in self.get("/v1/models").json()["data"]}
 
     def wait_for_model(self, model, deadline=15):
-        wait_for(lambda: model in self.models(), f"{self.name} lists {model}\n{tail(self.log.read_text(errors='replace'))}", deadline)
+        wait_for(
+            lambda: model in self.models(),
+            f"{self.name} lists {model}\n{tail(self.log.read_text(errors='replace'))}",
+            deadline,
+        )
 
     def mesh(self):
         return self.get("/nexus/v1/mesh").json()
@@ -107,13 +138,24 @@ class Peer:
         return sorted(peer["name"] for peer in self.mesh()["peers"] if peer["state"] == "alive" and peer["name"] != own)
 
     def wait_for_peers(self, *names, deadline=15):
-        wait_for(lambda: self.alive() == sorted(names), f"{self.name} sees {names}\n{tail(self.log.read_text(errors='replace'))}", deadline)
+        wait_for(
+            lambda: self.alive() == sorted(names),
+            f"{self.name} sees {names}\n{tail(self.log.read_text(errors='replace'))}",
+            deadline,
+        )
 
     def cli(self, *arguments, code=0, config=True, env=None, timeout=30):
         """Runs `nexus` with this peer's configuration; checks the exit code; gives (stdout, stderr)."""
         command = [NEXUS, *arguments, *(["-c", str(self.config)] if config else [])]
-        done = subprocess.run(command, cwd=self.home, env=env or self.env, stdin=subprocess.DEVNULL, capture_output=True,
-                              text=True, timeout=timeout)
+        done = subprocess.run(
+            command,
+            cwd=self.home,
+            env=env or self.env,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
         assert done.returncode == code, f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
         return done.stdout, done.stderr
 

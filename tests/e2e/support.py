@@ -26,7 +26,7 @@ def wait_for(condition, what, deadline=10.0, pause=0.02):
             if answer:
                 return answer
             error = None
-        except Exception as raised:  # noqa: BLE001: whatever goes wrong while waiting may come right
+        except Exception as raised:  # whatever goes wrong while waiting may come right
             error = raised
         if time.monotonic() > end:
             raise AssertionError(f"not within {deadline} s: {what}" + (f" (last: {error!r})" if error else ""))
@@ -87,8 +87,12 @@ class Child:
         self.log = Path(log)
         self._file = self.log.open("ab")
         self.process = subprocess.Popen(
-            self.command, stdin=subprocess.DEVNULL, stdout=self._file, stderr=subprocess.STDOUT,
-            start_new_session=True, **options,
+            self.command,
+            stdin=subprocess.DEVNULL,
+            stdout=self._file,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            **options,
         )
 
     @property
@@ -116,7 +120,9 @@ class Child:
             return self.process.wait(deadline)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"still running {deadline} s after {with_signal!r}: {self.command}\n{tail(self.text())}") from None
+            raise AssertionError(
+                f"still running {deadline} s after {with_signal!r}: {self.command}\n{tail(self.text())}"
+            ) from None
         finally:
             self._file.close()
 

@@ -18,8 +18,16 @@ from support import NEXUS, clean_environment, wait_for
 
 def serve(peer, *arguments, prefix=(), env=None, timeout=20, **options):
     """Runs `nexus serve` that is expected to end by itself; gives its completed process."""
-    return subprocess.run([*prefix, NEXUS, "serve", "--config", str(peer.config), *arguments], cwd=peer.home, env=env or peer.env,
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, **options)
+    return subprocess.run(
+        [*prefix, NEXUS, "serve", "--config", str(peer.config), *arguments],
+        cwd=peer.home,
+        env=env or peer.env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        **options,
+    )
 
 
 def fails(done, *words):
@@ -33,7 +41,9 @@ def fails(done, *words):
 
 
 def contents(directory):
-    return {str(path.relative_to(directory)): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(directory)): path.read_bytes() for path in sorted(directory.rglob("*")) if path.is_file()
+    }
 
 
 def test_the_port_is_in_use(peers):
@@ -81,8 +91,18 @@ def test_the_data_directory_is_not_ours(peers, mode):
         data.mkdir()
         os.chown(data, 65534, 65534)
         data.chmod(mode)
-        done = subprocess.run([binary, "serve", "--config", config], cwd=place, env=clean_environment(place), stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, timeout=20, user=65534, group=65534, extra_groups=[])
+        done = subprocess.run(
+            [binary, "serve", "--config", config],
+            cwd=place,
+            env=clean_environment(place),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            user=65534,
+            group=65534,
+            extra_groups=[],
+        )
         fails(done, str(data))
         assert list(data.iterdir()) == []
     finally:
@@ -124,8 +144,15 @@ def test_a_configuration_that_is_no_toml(peers):
 
 
 def test_all_problems_of_a_configuration_at_once(peers):
-    peer = peers("solo", extra='\n[routing.aliases]\n"a" = "b"\n"b" = "a"\n', backends=[backend("twin", "http://127.0.0.1:1"), backend("twin", "http://127.0.0.1:2"),
-                                                                                backend("odd", "not a url")])
+    peer = peers(
+        "solo",
+        extra='\n[routing.aliases]\n"a" = "b"\n"b" = "a"\n',
+        backends=[
+            backend("twin", "http://127.0.0.1:1"),
+            backend("twin", "http://127.0.0.1:2"),
+            backend("odd", "not a url"),
+        ],
+    )
     done = serve(peer)
     assert done.returncode == 1 and done.stderr.count("Error: ") == 1
     for part in ("twin", "backends", "Circular alias detected: '"):
@@ -133,7 +160,7 @@ def test_all_problems_of_a_configuration_at_once(peers):
 
 
 def test_an_unknown_key_is_named_with_the_nearest(peers):
-    peer = peers("solo", extra="\n[routting]\nstrategy = \"smart\"\n").start()
+    peer = peers("solo", extra='\n[routting]\nstrategy = "smart"\n').start()
     assert "routting" in peer.log.read_text() and "routing" in peer.log.read_text()
 
 

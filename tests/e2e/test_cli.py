@@ -24,12 +24,21 @@ def absent(peers, fake):
 
 
 def listed(peer, *arguments):
-    return {entry["name"]: entry for entry in json.loads(peer.cli("backends", "list", "--json", *arguments)[0])["backends"]}
+    return {
+        entry["name"]: entry for entry in json.loads(peer.cli("backends", "list", "--json", *arguments)[0])["backends"]
+    }
 
 
 def nexus(*arguments, home, code=0):
-    done = subprocess.run([NEXUS, *map(str, arguments)], cwd=home, env=clean_environment(home), stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=20)
+    done = subprocess.run(
+        [NEXUS, *map(str, arguments)],
+        cwd=home,
+        env=clean_environment(home),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    )
     assert done.returncode == code, f"{arguments} ended with {done.returncode}\n{done.stdout}\n{done.stderr}"
     return done.stdout, done.stderr
 
@@ -49,14 +58,24 @@ def test_backends_list_as_json(peer, fake):
     assert entry["type"] == entry["backend_type"] == "generic"
     assert (entry["discovery_source"], entry["peer"], entry["pending_requests"]) == ("static", "self", 0)
     assert "fine" in [model["id"] for model in entry["models"]]
-    for key in ("name", "context_length", "supports_vision", "supports_tools", "supports_json_mode", "max_output_tokens"):
+    for key in (
+        "name",
+        "context_length",
+        "supports_vision",
+        "supports_tools",
+        "supports_json_mode",
+        "max_output_tokens",
+    ):
         assert key in entry["models"][0]
     before = entry["total_requests"]
     assert peer.chat("fine").status_code == 200
     wait_for(lambda: listed(peer)["local"]["total_requests"] == before + 1, "the request is counted")
 
 
-@pytest.mark.parametrize("status,names", [("healthy", ["local"]), ("HEALTHY", ["local"]), ("unhealthy", []), ("unknown", []), ("draining", [])])
+@pytest.mark.parametrize(
+    "status,names",
+    [("healthy", ["local"]), ("HEALTHY", ["local"]), ("unhealthy", []), ("unknown", []), ("draining", [])],
+)
 def test_backends_list_by_status(peer, status, names):
     assert sorted(listed(peer, "--status", status)) == names
 
@@ -97,12 +116,15 @@ def test_add_detects_llama_cpp(peer, chain):
     peer.wait_for_model(chain.model, deadline=5)
 
 
-@pytest.mark.parametrize("arguments,message", [
-    (["not a url"], "Error: Invalid URL:"),
-    (["ftp://127.0.0.1:1"], "Error: Invalid URL:"),
-    (["http://127.0.0.1:1", "--type", "abacus"], "Error: Unknown backend type: abacus"),
-    (["http://127.0.0.1:1", "--name", "local", "--type", "generic"], "local"),
-])
+@pytest.mark.parametrize(
+    "arguments,message",
+    [
+        (["not a url"], "Error: Invalid URL:"),
+        (["ftp://127.0.0.1:1"], "Error: Invalid URL:"),
+        (["http://127.0.0.1:1", "--type", "abacus"], "Error: Unknown backend type: abacus"),
+        (["http://127.0.0.1:1", "--name", "local", "--type", "generic"], "local"),
+    ],
+)
 def test_add_refused(peer, arguments, message):
     _, error = peer.cli("backends", "add", *arguments, code=1)
     assert error.startswith("Error: ") and message in error
@@ -128,7 +150,15 @@ def test_health(peer):
     text, _ = peer.cli("health")
     lines = text.splitlines()
     assert lines[0] == "System Health: Healthy"
-    for part in ("Version:", "Uptime:", "Backends: 1/1 healthy", "Models: ", "  ✓ local (Healthy)", "Last check:", "Response time:"):
+    for part in (
+        "Version:",
+        "Uptime:",
+        "Backends: 1/1 healthy",
+        "Models: ",
+        "  ✓ local (Healthy)",
+        "Last check:",
+        "Response time:",
+    ):
         assert part in text, part
     for form in (["--json"], ["--format", "json"]):
         report = json.loads(peer.cli("health", *form)[0])
@@ -167,7 +197,16 @@ def test_without_a_server_lists_come_from_the_file(absent, fake):
     assert json.loads(out) == {"models": []} and warning
 
 
-@pytest.mark.parametrize("command", [["health"], ["health", "--json"], ["backends", "add", "http://127.0.0.1:1"], ["backends", "remove", "local"], ["mesh", "status"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["health"],
+        ["health", "--json"],
+        ["backends", "add", "http://127.0.0.1:1"],
+        ["backends", "remove", "local"],
+        ["mesh", "status"],
+    ],
+)
 def test_without_a_server_the_rest_says_so(absent, command):
     out, error = absent.cli(*command, code=1)
     assert out == "" and error.startswith(f"Error: cannot reach nexus at {absent.url}")
@@ -175,7 +214,9 @@ def test_without_a_server_the_rest_says_so(absent, command):
 
 def test_the_environment_points_at_a_server(peer, directory):
     env = clean_environment(directory, NEXUS_HOST="127.0.0.1", NEXUS_PORT=str(peer.port))
-    done = subprocess.run([NEXUS, "health", "--json"], cwd=directory, env=env, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(
+        [NEXUS, "health", "--json"], cwd=directory, env=env, capture_output=True, text=True, timeout=20
+    )
     assert done.returncode == 0 and json.loads(done.stdout)["status"] == "healthy", done.stderr
 
 
@@ -194,7 +235,10 @@ def test_config_init(directory):
     assert len((directory / "small.toml").read_text()) < len((directory / "nexus.toml").read_text())
 
 
-@pytest.mark.parametrize("shell,word", [("bash", "complete"), ("zsh", "compdef"), ("fish", "complete"), ("powershell", "nexus"), ("elvish", "nexus")])
+@pytest.mark.parametrize(
+    "shell,word",
+    [("bash", "complete"), ("zsh", "compdef"), ("fish", "complete"), ("powershell", "nexus"), ("elvish", "nexus")],
+)
 def test_completions(directory, shell, word):
     out, _ = nexus("completions", shell, home=directory)
     assert word in out and "nexus" in out
@@ -208,7 +252,9 @@ def test_help_and_version(directory):
     assert version.startswith("nexus ") and version.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["serve", "--prot", "1"], ["fly"], ["serve", "--port", "seventy"], ["backends", "add"], []])
+@pytest.mark.parametrize(
+    "arguments", [["serve", "--prot", "1"], ["fly"], ["serve", "--port", "seventy"], ["backends", "add"], []]
+)
 def test_usage_errors(directory, arguments):
     _, error = nexus(*arguments, home=directory, code=2)
     assert "error" in error.lower() or "Usage" in error

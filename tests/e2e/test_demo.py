@@ -32,8 +32,15 @@ def commands(text):
 
 def run(command, home):
     path = f"{Path(NEXUS).parent}:{os.environ['PATH']}"
-    return subprocess.run(["bash", "-c", command], cwd=home, env={**clean_environment(home), "PATH": path}, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        ["bash", "-c", command],
+        cwd=home,
+        env={**clean_environment(home), "PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
 
 
 def test_what_it_prints_works_as_printed(demo, directory):
@@ -41,6 +48,7 @@ def test_what_it_prints_works_as_printed(demo, directory):
         assert demo.running(), tail(demo.text())
         found = commands(demo.text())
         return "Ctrl-C" in demo.text() and len([line for line in found if line.startswith("curl")]) >= 3 and found
+
     found = wait_for(printed, "it prints what to paste", 30)
     outputs = []
     for command in found:

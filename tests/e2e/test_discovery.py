@@ -119,7 +119,9 @@ def test_two_machines_joined_by_a_bridge(peers, bridge, how):
     options = {"mdns": how == "mdns", "port": 8000}
     fake = Fake(host="10.77.0.254")
     try:
-        second = peers("right", host=right_address, prefix=right, backends=[backend("fake", fake.url)], **options).start()
+        second = peers(
+            "right", host=right_address, prefix=right, backends=[backend("fake", fake.url)], **options
+        ).start()
         seeds = [second.seed] if how == "seeds" else []
         first = peers("left", host=left_address, prefix=left, seeds=seeds, **options).start()
         first.wait_for_peers("right")

@@ -1,5 +1,6 @@
 """A real llama.cpp behind the second of two peers, the official SDK in front of the first."""
 
+import json
 import signal
 import subprocess
 import time
@@ -18,7 +19,9 @@ QUESTION = [{"role": "user", "content": "What do you say?"}]
 @pytest.fixture
 def pair(peers, chain, loop):
     """(first, second): llama.cpp, twice, is known to the second alone."""
-    second = peers("second", backends=[backend("chain", chain.url, "llamacpp"), backend("loop", loop.url, "llamacpp")]).start()
+    second = peers(
+        "second", backends=[backend("chain", chain.url, "llamacpp"), backend("loop", loop.url, "llamacpp")]
+    ).start()
     first = peers("first", seeds=[second.seed]).start()
     first.wait_for_model(chain.model)
     first.wait_for_model(loop.model)
@@ -134,9 +137,11 @@ def test_the_second_request_after_a_death_costs_nothing(pair, chain):
 def test_a_client_that_dies_frees_the_slot(pair, loop, hops, stream):
     peer = pair[1 - hops]
     wait_for(lambda: not loop.busy_slots(), "llama.cpp is idle")
-    body = '{"model":"%s","stream":%s,"messages":[{"role":"user","content":"Go on."}]}' % (loop.model, str(stream).lower())
-    client = subprocess.Popen(["curl", "-sN", f"{peer.url}/v1/chat/completions", "-H", "content-type: application/json", "-d", body],
-                              stdout=subprocess.PIPE)
+    body = json.dumps({"model": loop.model, "stream": stream, "messages": [{"role": "user", "content": "Go on."}]})
+    client = subprocess.Popen(
+        ["curl", "-sN", f"{peer.url}/v1/chat/completions", "-H", "content-type: application/json", "-d", body],
+        stdout=subprocess.PIPE,
+    )
     try:
         if stream:
             assert client.stdout.read(200).startswith(b"data: ")
@@ -149,8 +154,10 @@ def test_a_client_that_dies_frees_the_slot(pair, loop, hops, stream):
     finally:
         client.kill()
         client.stdout.close()
-    wait_for(lambda: all(entry["pending_requests"] == 0 for entry in pair[1].get("/nexus/v1/backends").json()["backends"]),
-             "the second counts nothing as pending")
+    wait_for(
+        lambda: all(entry["pending_requests"] == 0 for entry in pair[1].get("/nexus/v1/backends").json()["backends"]),
+        "the second counts nothing as pending",
+    )
 
 
 def test_one_request_id_in_both_logs_and_no_content(pair, chain):
@@ -158,16 +165,31 @@ def test_one_request_id_in_both_logs_and_no_content(pair, chain):
     marker, key = "zebra-marker-4711", "sk-secret-0815"
     reply = first.chat(chain.model, marker, headers={"authorization": f"Bearer {key}"})
     assert reply.status_code == 200
-    with httpx.stream("POST", f"{first.url}/v1/chat/completions", timeout=30, headers={"authorization": f"Bearer {key}"}, json={
-            "model": chain.model, "messages": [{"role": "user", "content": marker}], "stream": True}) as streamed:
+    with httpx.stream(
+        "POST",
+        f"{first.url}/v1/chat/completions",
+        timeout=30,
+        headers={"authorization": f"Bearer {key}"},
+        json={"model": chain.model, "messages": [{"role": "user", "content": marker}], "stream": True},
+    ) as streamed:
         streamed.read()
     for request_id, stream in ((reply.headers["x-request-id"], False), (streamed.headers["x-request-id"], True)):
         for peer in (first, second):
+
             def completed(peer=peer, request_id=request_id):
-                return [event for event in peer.events()
-                        if event.get("request_id") == request_id and event["message"] == "Request completed"]
+                return [
+                    event
+                    for event in peer.events()
+                    if event.get("request_id") == request_id and event["message"] == "Request completed"
+                ]
+
             event = wait_for(completed, f"{peer.name} logs {request_id}")[0]
-            assert (event["target"], event["level"], event["status"], event["status_code"]) == ("nexus::api", "INFO", "success", 200)
+            assert (event["target"], event["level"], event["status"], event["status_code"]) == (
+                "nexus::api",
+                "INFO",
+                "success",
+                200,
+            )
             assert (event["model"], event["backend"], event["stream"]) == (chain.model, "chain", stream)
             assert event["timestamp"].endswith("Z") and event["latency_ms"] >= 0
     for peer in (first, second):

@@ -8,9 +8,9 @@ from support import NEXUS, Child, clean_environment, tail, wait_for
 
 
 class Bare(Peer):
-    """A peer without a configuration file."""
+    """A peer without a configuration file (whose constructor therefore writes none)."""
 
-    def __init__(self, directory, port=None):  # noqa: super().__init__ would write one
+    def __init__(self, directory, port=None):
         self.name, self.port, self.host = f"bare-{port or 8000}", port or 8000, "127.0.0.1"
         self.url = f"http://127.0.0.1:{self.port}"
         self.home = directory / self.name
@@ -53,7 +53,9 @@ def test_it_finds_llama_cpp_and_never_itself(bare, llama):
     assert (reply.status_code, reply.json()["choices"][0]["message"]["content"]) == (200, SENTENCE)
     assert reply.headers["x-nexus-hops"] == "0"
     backends = peer.get("/nexus/v1/backends").json()["backends"]
-    assert [(entry["url"].rsplit(":", 1)[1], entry["type"], entry["status"]) for entry in backends] == [("8080", "llamacpp", "healthy")]
+    assert [(entry["url"].rsplit(":", 1)[1], entry["type"], entry["status"]) for entry in backends] == [
+        ("8080", "llamacpp", "healthy")
+    ]
     assert [entry["id"] for entry in peer.get("/v1/models").json()["data"]] == [llama.model]
 
 
