@@ -67,7 +67,8 @@ impl Answer {
 
     /// The chat completion that `text` makes.
     pub(crate) fn says(text: &str) -> Self {
-        let choice = serde_json::json!({"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"});
+        let choice =
+            serde_json::json!({"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"});
         Answer::json(200, serde_json::json!({"id": "c1", "object": "chat.completion", "choices": [choice]}).to_string())
     }
 

@@ -76,7 +76,10 @@ impl FakeBackend {
     }
 
     /// One with entries of its own making in its list of models.
-    pub(crate) async fn listing(models: Vec<Value>, script: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) async fn listing(
+        models: Vec<Value>,
+        script: impl Fn(&Recorded) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("bound");
         let state = Arc::new(State {

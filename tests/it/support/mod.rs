@@ -32,7 +32,12 @@ pub(crate) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Waits until what a client sees is as `condition` wants it.
-pub(crate) async fn until_json(node: &TestNode, path: &str, what: &str, condition: impl Fn(&serde_json::Value) -> bool) {
+pub(crate) async fn until_json(
+    node: &TestNode,
+    path: &str,
+    what: &str,
+    condition: impl Fn(&serde_json::Value) -> bool,
+) {
     let end = Instant::now() + PATIENCE;
     loop {
         let seen = node.client().get(path).whole().await.json();

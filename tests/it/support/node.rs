@@ -48,9 +48,8 @@ impl Plan {
         let data = tempfile::tempdir().expect("a directory");
         let config = config(&self.text, &data);
         let checks = config.health_check.enabled;
-        let lookup = |wanted: &str| {
-            self.variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone())
-        };
+        let lookup =
+            |wanted: &str| self.variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone());
         let (blueprint, _) = Blueprint::new(config, &lookup)?;
         let mut env = Env::real();
         if let Some(cable) = &self.cable {
