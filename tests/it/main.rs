@@ -3,4 +3,24 @@
 
 mod support;
 
+// What passes through.
 mod relay;
+mod streams;
+// What clients are told when something is wrong.
+mod failures;
+mod requests;
+// Who answers.
+mod capabilities;
+mod fallback;
+mod policies;
+mod routing;
+// What can be seen and changed from outside.
+mod access;
+mod health;
+mod management;
+mod models;
+// What is held, and given back.
+mod leaving;
+mod limits;
+mod logs;
+mod shutdown;

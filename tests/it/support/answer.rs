@@ -74,9 +74,14 @@ impl Answer {
 
     /// A chunked event stream, each item one chunk.
     pub(crate) fn stream<T: AsRef<[u8]>>(chunks: impl IntoIterator<Item = T>) -> Self {
+        Answer::chunked("text/event-stream", chunks)
+    }
+
+    /// A body whose length is not told, each item one chunk.
+    pub(crate) fn chunked<T: AsRef<[u8]>>(content_type: &str, chunks: impl IntoIterator<Item = T>) -> Self {
         let mut steps = vec![Step::Head];
         steps.extend(chunks.into_iter().map(|chunk| Step::Chunk(chunk.as_ref().to_vec())));
-        Answer { status: 200, headers: Vec::new(), chunked: true, steps }.header("content-type", "text/event-stream")
+        Answer { status: 200, headers: Vec::new(), chunked: true, steps }.header("content-type", content_type)
     }
 
     /// Accepts the request and says nothing at all.

@@ -216,6 +216,12 @@ fn probed(state: &State, request: &Recorded) -> Answer {
             let models = state.models.lock().expect("no panic").clone();
             Answer::json(200, json!({"object": "list", "data": models}).to_string())
         }
+        "/api/tags" => {
+            let models = state.models.lock().expect("no panic");
+            let tags: Vec<Value> = models.iter().map(|entry| json!({"name": entry["id"], "digest": "d"})).collect();
+            Answer::json(200, json!({"models": tags}).to_string())
+        }
+        "/api/show" => Answer::json(200, "{}"),
         _ => Answer::json(404, "{}"),
     }
 }
