@@ -101,3 +101,14 @@ fn adaptive_spreads_near_ties() {
         (0..100).map(|turn| backends(&planned(&anything(), &chain, &rules, &world, turn))[0].to_owned()).collect();
     assert_eq!(firsts.len(), 3);
 }
+
+#[test]
+fn adaptive_obeys_priority_among_near_ties() {
+    let first = Candidate { priority: 1, ..candidate("b", Zone::Restricted, 1) };
+    let world = world(vec![candidate("a", Zone::Restricted, 1), first, candidate("c", Zone::Restricted, 1)]);
+    let rules = rules("");
+    let chain = rules.chain("m");
+    for turn in 0..50 {
+        assert_eq!(backends(&planned(&anything(), &chain, &rules, &world, turn))[0], "b");
+    }
+}
