@@ -12,11 +12,8 @@ use crate::fleet::{Kind, Status};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Backends {
-    /// List the backends of the mesh
     List(List),
-    /// Add a backend to the running peer
     Add(Add),
-    /// Remove a backend from the running peer
     Remove(Remove),
 }
 
@@ -35,8 +32,9 @@ pub(super) struct List {
     config: ConfigFile,
 }
 
-/// Add a backend to the running peer. It is used at once, and forgotten when the peer stops: to keep it, write it into
-/// the configuration file.
+/// Add a backend to the running peer.
+///
+/// It is used at once, and forgotten when the peer stops: to keep it, write it into the configuration file.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -58,7 +56,9 @@ pub(super) struct Add {
     config: ConfigFile,
 }
 
-/// Remove a backend from the running peer. One that is configured or discovered comes back with the next start.
+/// Remove a backend from the running peer.
+///
+/// One that is configured comes back with the next start; one that is discovered, when it is seen again.
 #[derive(Debug, Args)]
 pub(super) struct Remove {
     /// Its id or name, as `nexus backends list` shows it

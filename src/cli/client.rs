@@ -99,10 +99,10 @@ impl Client {
                 Err(_) => return Err(unreachable("no answer in time")),
             }
         }
-        Err(nobody.into_iter().next().unwrap_or_else(|| ClientError::Unreachable {
-            url: "nowhere".to_owned(),
-            reason: "no address".to_owned(),
-        }))
+        Err(nobody
+            .into_iter()
+            .next()
+            .unwrap_or_else(|| ClientError::Unreachable { url: "nowhere".to_owned(), reason: "no address".to_owned() }))
     }
 
     async fn exchange(

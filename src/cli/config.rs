@@ -10,7 +10,6 @@ use crate::env::Seed;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
-    /// Write a commented configuration file with a fresh mesh key
     Init(Init),
 }
 

@@ -133,14 +133,7 @@ fn options(part: &Part) -> Options {
 }
 
 /// A peer that looks at nothing but the other peers of the demonstration.
-fn configuration(
-    part: &Part,
-    backend: &str,
-    ports: &Ports,
-    index: usize,
-    directory: &Directory,
-    key: &str,
-) -> Config {
+fn configuration(part: &Part, backend: &str, ports: &Ports, index: usize, directory: &Directory, key: &str) -> Config {
     let mut config = Config {
         data_dir: directory.of(&part.name).display().to_string(),
         backends: vec![config::Backend {

@@ -28,9 +28,7 @@ pub(super) struct Health {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    /// For people
     Text,
-    /// For programs
     Json,
 }
 
@@ -90,7 +88,8 @@ fn as_text(state: &State, backends: &[BackendView]) -> String {
     for backend in backends {
         // Writing to a String does not fail.
         let _ = writeln!(text, "  {} {} ({})", icon(backend.status), clean(&backend.name), word(backend.status));
-        let checked = backend.last_check_seconds_ago.map_or("never".to_owned(), |ago| format!("{} ago", render::uptime(ago)));
+        let checked =
+            backend.last_check_seconds_ago.map_or("never".to_owned(), |ago| format!("{} ago", render::uptime(ago)));
         let _ = writeln!(text, "    Last check: {checked}");
         let latency = backend.latency().map_or("N/A".to_owned(), |latency| format!("{latency}ms"));
         let _ = writeln!(text, "    Response time: {latency}");
@@ -142,12 +141,27 @@ mod tests {
     #[test]
     fn health_is_told_in_words() {
         let (state, backends) = example();
-        insta::assert_snapshot!(as_text(&state, &backends), @"");
+        insta::assert_snapshot!(as_text(&state, &backends), @r"
+        System Health: Degraded
+        Version: 0.1.0
+        Uptime: 2h 34m 12s
+        Backends: 1/2 healthy
+        Models: 4 available
+
+        Backends:
+          ✓ a (Healthy)
+            Last check: 2s ago
+            Response time: 45ms
+          ✗ b (Unhealthy)
+            Last check: never
+            Response time: N/A
+            Last error: cannot connect
+        ");
     }
 
     #[test]
     fn health_is_told_in_json() {
         let (state, backends) = example();
-        insta::assert_snapshot!(as_json(&state, &backends), @"");
+        insta::assert_snapshot!(as_json(&state, &backends), @r#"{"status":"degraded","version":"0.1.0","uptime_seconds":9252,"backends":{"total":2,"healthy":1,"unhealthy":1},"models":{"total":4},"backend_details":[{"name":"a","status":"healthy","models":0,"avg_latency_ms":45,"pending_requests":0},{"name":"b","status":"unhealthy","models":0,"avg_latency_ms":null,"pending_requests":0}]}"#);
     }
 }

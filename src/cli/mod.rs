@@ -40,14 +40,11 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run this machine's peer
     Serve(serve::Serve),
     /// List, add and remove backends of a running peer
     #[command(subcommand)]
     Backends(backends::Backends),
-    /// List the models that can be asked for
     Models(models::Models),
-    /// Show how a running peer and its backends are
     Health(health::Health),
     /// Write a configuration file
     #[command(subcommand)]
@@ -55,11 +52,8 @@ enum Command {
     /// See, extend and join the mesh of peers
     #[command(subcommand)]
     Mesh(mesh::Mesh),
-    /// Try it out: several peers with made-up backends, on this machine only
     Demo(demo::Demo),
-    /// Run an OpenAI-compatible server that makes up text at a given speed
     Synthetic(synthetic::Synthetic),
-    /// Print completions for a shell
     Completions(completions::Completions),
 }
 
@@ -99,10 +93,7 @@ fn on_one_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Resu
     finish(tokio::runtime::Builder::new_current_thread(), work)
 }
 
-fn finish(
-    mut builder: tokio::runtime::Builder,
-    work: impl Future<Output = anyhow::Result<()>>,
-) -> anyhow::Result<()> {
+fn finish(mut builder: tokio::runtime::Builder, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let runtime = builder.enable_all().build()?;
     let result = runtime.block_on(work);
     // What still runs has had its grace; a name lookup that hangs must not hold up the end.

@@ -107,6 +107,13 @@ mod tests {
         let rows = rows(&backends);
         assert_eq!(rows.len(), 2);
         assert_eq!((rows[1].context_length, rows[1].supports_tools), (Some(8192), true));
-        insta::assert_snapshot!(draw(Style::plain(), &rows), @"");
+        insta::assert_snapshot!(draw(Style::plain(), &rows), @r"
+        ┌───────┬──────────┬────────────────┐
+        │ Model │ Backends │ Context Length │
+        ├───────┼──────────┼────────────────┤
+        │ k     │ b        │ N/A            │
+        │ m     │ b, a     │ 8192           │
+        └───────┴──────────┴────────────────┘
+        ");
     }
 }

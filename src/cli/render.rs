@@ -196,7 +196,11 @@ pub(super) fn span(milliseconds: f64) -> String {
         short if short < 10.0 => format!("{short:.1}ms"),
         short if short < 1000.0 => format!("{short:.0}ms"),
         middle if middle < 60_000.0 => format!("{:.1}s", middle / 1000.0),
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "seconds of a long span, saturating")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "seconds of a long span, saturating"
+        )]
         long => uptime((long / 1000.0) as u64),
     }
 }
@@ -222,7 +226,14 @@ mod tests {
                 "avg_latency_ms": null, "discovery_source": "mdns", "peer": "attic",
             })),
         ];
-        insta::assert_snapshot!(backends(Style::plain(), &list), @"");
+        insta::assert_snapshot!(backends(Style::plain(), &list), @r"
+        ┌──────────────┬────────────────────────┬────────┬───────────┬────────┬─────────┬──────────────┐
+        │ Name         │ URL                    │ Type   │ Status    │ Models │ Latency │ Source       │
+        ├──────────────┼────────────────────────┼────────┼───────────┼────────┼─────────┼──────────────┤
+        │ local-ollama │ http://localhost:11434 │ ollama │ ✓ Healthy │ 1      │ 12ms    │ [static]     │
+        │ gpu�[31m     │ http://gpu:8000        │ vllm   │ ? Unknown │ 0      │ N/A     │ [peer:attic] │
+        └──────────────┴────────────────────────┴────────┴───────────┴────────┴─────────┴──────────────┘
+        ");
         insta::assert_snapshot!(backends(Style::plain(), &[]), @"");
     }
 

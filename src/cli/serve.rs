@@ -16,7 +16,7 @@ use crate::{node, telemetry};
 /// How long requests under way may take once asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Run this machine's peer until Ctrl-C or SIGTERM.
+/// Run this machine's peer, until Ctrl-C or SIGTERM.
 ///
 /// Without any configuration it looks for inference servers on this machine (Ollama, LM Studio, llama.cpp, vLLM, exo)
 /// and on the local network, and for other peers.
@@ -25,10 +25,11 @@ const GRACE: Duration = Duration::from_secs(10);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Environment:
-  NEXUS_CONFIG, NEXUS_HOST, NEXUS_PORT, NEXUS_DATA_DIR, NEXUS_LOG_LEVEL, NEXUS_LOG_FORMAT (pretty, json),
-  NEXUS_DISCOVERY, NEXUS_HEALTH_CHECK, NEXUS_MESH (on, off), NEXUS_MESH_NAME, NEXUS_MESH_KEY,
-  NEXUS_MESH_SEEDS (host:port,...), NEXUS_PEER_NAME, NEXUS_ADMIN_TOKEN
-  RUST_LOG: a filter that wins over every configured level, such as nexus::routing=debug")]
+  NEXUS_CONFIG, NEXUS_HOST, NEXUS_PORT, NEXUS_DATA_DIR, NEXUS_ADMIN_TOKEN
+  NEXUS_LOG_LEVEL, NEXUS_LOG_FORMAT (pretty, json)
+  NEXUS_DISCOVERY, NEXUS_HEALTH_CHECK, NEXUS_MESH (each on or off)
+  NEXUS_MESH_NAME, NEXUS_MESH_KEY, NEXUS_MESH_SEEDS (host:port,...), NEXUS_PEER_NAME
+  RUST_LOG: a filter that wins over every level, such as nexus::routing=debug")]
 pub(super) struct Serve {
     #[command(flatten)]
     config: ConfigFile,

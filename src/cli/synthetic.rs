@@ -3,8 +3,8 @@
 use anyhow::{Context, anyhow};
 use clap::Args;
 
-use super::signals::Stop;
 use super::print;
+use super::signals::Stop;
 use crate::env::Env;
 use crate::synthetic::{self, Options};
 use crate::telemetry;

@@ -58,7 +58,8 @@ const COMPONENTS: [&str; 5] = ["routing", "api", "health", "discovery", "mesh"];
 /// # Errors
 /// What is wrong with the text, as a phrase.
 pub fn backend_url(text: &str) -> Result<Url, String> {
-    let mut url = Url::parse(text.trim()).map_err(|error| format!("`{text}` is no URL ({error}): use http://host:port"))?;
+    let mut url =
+        Url::parse(text.trim()).map_err(|error| format!("`{text}` is no URL ({error}): use http://host:port"))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(format!("`{text}` is neither http nor https: use http://host:port"));
     }

@@ -151,8 +151,7 @@ impl Writer<'_> {
 /// Whether a key is written as a table of its own.
 fn is_section(property: &'static Json) -> bool {
     let schema = shape::resolve(property);
-    schema["type"] == "object"
-        || (schema["type"] == "array" && shape::resolve(&schema["items"])["type"] == "object")
+    schema["type"] == "object" || (schema["type"] == "array" && shape::resolve(&schema["items"])["type"] == "object")
 }
 
 fn join(path: &str, key: &str) -> String {
@@ -164,7 +163,8 @@ fn sample(path: &str) -> Option<&'static str> {
 }
 
 fn by_type(schema: &Json) -> String {
-    let has = |name: &str| schema["type"] == name || schema["type"].as_array().is_some_and(|all| all.contains(&name.into()));
+    let has =
+        |name: &str| schema["type"] == name || schema["type"].as_array().is_some_and(|all| all.contains(&name.into()));
     let word = if has("boolean") {
         "true"
     } else if has("integer") || has("number") {
@@ -186,7 +186,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("n.toml");
         std::fs::write(&path, text).expect("write");
-        load(Sources { file: Some(&path), optional: false, lookup: &|_| None, flags: Table::new() }).expect("a good configuration")
+        load(Sources { file: Some(&path), optional: false, lookup: &|_| None, flags: Table::new() })
+            .expect("a good configuration")
     }
 
     #[test]

@@ -67,7 +67,9 @@ fn supply(root: &mut Value, path: &KeyPath) -> bool {
         _ => return false,
     };
     match find_mut(root, parents) {
-        Some(Value::Table(table)) if !parents.is_empty() && table.get(key).and_then(Value::as_str) != Some(&harmless) => {
+        Some(Value::Table(table))
+            if !parents.is_empty() && table.get(key).and_then(Value::as_str) != Some(&harmless) =>
+        {
             table.insert(key.clone(), Value::String(harmless));
             true
         }

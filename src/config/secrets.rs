@@ -101,8 +101,7 @@ impl Backend {
             None => None,
             Some(variable) => {
                 let value = lookup(variable).map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
-                let warning =
-                    || format!("backend `{}` is left out: its key variable {variable} is not set", self.name);
+                let warning = || format!("backend `{}` is left out: its key variable {variable} is not set", self.name);
                 Some(value.ok_or_else(warning)?)
             }
         };

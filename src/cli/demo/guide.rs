@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Running, SHARED};
 
 /// A peer as far as the text needs it.
-struct Stop<'a> {
+struct Entry<'a> {
     name: &'a str,
     model: &'a str,
     tokens_per_second: f64,
@@ -16,9 +16,9 @@ struct Stop<'a> {
 }
 
 pub(super) fn text(running: &[Running]) -> String {
-    let stops: Vec<_> = running
+    let entries: Vec<_> = running
         .iter()
-        .map(|peer| Stop {
+        .map(|peer| Entry {
             name: &peer.part.name,
             model: &peer.part.model,
             tokens_per_second: peer.part.tokens_per_second,
@@ -26,13 +26,13 @@ pub(super) fn text(running: &[Running]) -> String {
             address: peer.node.http_address(),
         })
         .collect();
-    write(&stops, &program())
+    write(&entries, &program())
 }
 
-fn write(stops: &[Stop<'_>], program: &str) -> String {
-    let (Some(first), Some(last)) = (stops.first(), stops.last()) else { return String::new() };
-    let mut text = format!("\n{} up. Any of them answers for all:\n\n", peers(stops.len()));
-    for Stop { name, model, tokens_per_second, slots, address } in stops {
+fn write(entries: &[Entry<'_>], program: &str) -> String {
+    let (Some(first), Some(last)) = (entries.first(), entries.last()) else { return String::new() };
+    let mut text = format!("\n{} up. Any of them answers for all:\n\n", peers(entries.len()));
+    for Entry { name, model, tokens_per_second, slots, address } in entries {
         let slot = if *slots == 1 { "slot" } else { "slots" };
         // Writing to a String does not fail.
         let _ = writeln!(
@@ -42,7 +42,7 @@ fn write(stops: &[Stop<'_>], program: &str) -> String {
     }
     let _ = writeln!(text, "\nAsk for a model that every peer has:\n\n{}", curl("-s", first.address, SHARED, false));
     let _ = writeln!(text, "\nThe same, as it is made:\n\n{}", curl("-sN", first.address, SHARED, true));
-    if stops.len() > 1 {
+    if entries.len() > 1 {
         let _ = writeln!(
             text,
             "\nAsk {} for a model that only {} has (see x-nexus-peer):\n\n{}",
@@ -88,14 +88,37 @@ mod tests {
 
     #[test]
     fn the_guide_is_a_page_of_lines_to_paste() {
-        let stop = |name, model, port| Stop {
+        let entry = |name, model, port| Entry {
             name,
             model,
             tokens_per_second: 20.0,
             slots: 1,
             address: SocketAddr::from(([127, 0, 0, 1], port)),
         };
-        let stops = [stop("peer-1", "demo-fast", 8000), stop("peer-2", "demo-slow", 8001)];
-        insta::assert_snapshot!(write(&stops, "./nexus"), @"");
+        let entries = [entry("peer-1", "demo-fast", 8000), entry("peer-2", "demo-slow", 8001)];
+        insta::assert_snapshot!(write(&entries, "./nexus"), @r#"
+        2 peers are up. Any of them answers for all:
+
+          peer-1  http://127.0.0.1:8000  demo-fast and demo-shared, 20 tokens/s, 1 slot
+          peer-2  http://127.0.0.1:8001  demo-slow and demo-shared, 20 tokens/s, 1 slot
+
+        Ask for a model that every peer has:
+
+        curl -s http://127.0.0.1:8000/v1/chat/completions -H 'content-type: application/json' -d '{"model":"demo-shared","messages":[{"role":"user","content":"Hello"}]}'
+
+        The same, as it is made:
+
+        curl -sN http://127.0.0.1:8000/v1/chat/completions -H 'content-type: application/json' -d '{"model":"demo-shared","messages":[{"role":"user","content":"Hello"}],"stream":true}'
+
+        Ask peer-1 for a model that only peer-2 has (see x-nexus-peer):
+
+        curl -si http://127.0.0.1:8000/v1/chat/completions -H 'content-type: application/json' -d '{"model":"demo-slow","messages":[{"role":"user","content":"Hello"}]}'
+
+        See the mesh:
+
+        NEXUS_PORT=8000 ./nexus mesh status
+
+        Ctrl-C ends all of it.
+        "#);
     }
 }

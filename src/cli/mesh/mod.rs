@@ -16,11 +16,8 @@ use crate::config::{self, DEFAULT_FILE};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Mesh {
-    /// Show the peers, as the running one sees them
     Status(status::Status),
-    /// Print a token with which another machine joins
     Invite(invite::Invite),
-    /// Join the mesh of a token or an address
     Join(join::Join),
 }
 

@@ -132,8 +132,7 @@ impl Status {
 }
 
 fn draw(style: Style, view: &View) -> String {
-    let headers =
-        ["Name", "Address", "State", "RTT", "News", "Backends", "Models", "In flight", "Queue", "Version"];
+    let headers = ["Name", "Address", "State", "RTT", "News", "Backends", "Models", "In flight", "Queue", "Version"];
     let mut table = style.table(headers);
     let others = view.peers.iter().filter(|peer| peer.id != view.myself.id);
     for peer in std::iter::once(&view.myself).chain(others) {
@@ -205,6 +204,15 @@ mod tests {
             "warnings": [{"code": "version_skew", "message": "runs version 0.2.0, this peer 0.1.0", "peer": "attic"}],
         });
         let view: View = serde_json::from_value(view).expect("a view");
-        insta::assert_snapshot!(draw(Style::plain(), &view), @"");
+        insta::assert_snapshot!(draw(Style::plain(), &view), @r"
+        ┌───────┬───────────────┬─────────┬───────┬──────┬──────────┬────────┬───────────┬───────┬─────────┐
+        │ Name  │ Address       │ State   │ RTT   │ News │ Backends │ Models │ In flight │ Queue │ Version │
+        ├───────┼───────────────┼─────────┼───────┼──────┼──────────┼────────┼───────────┼───────┼─────────┤
+        │ desk  │ 10.0.0.1:8001 │ self    │ -     │ -    │ 1/1      │ 2      │ 1         │ 0     │ 0.1.0   │
+        │ attic │ 10.0.0.2:8001 │ suspect │ 0.4ms │ 2.4s │ 0/1      │ 1      │ 0         │ 3     │ 0.2.0   │
+        └───────┴───────────────┴─────────┴───────┴──────┴──────────┴────────┴───────────┴───────┴─────────┘
+        Mesh: home (keyed), 2 peers
+        Warning: runs version 0.2.0, this peer 0.1.0 (attic)
+        ");
     }
 }

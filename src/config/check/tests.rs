@@ -51,7 +51,11 @@ fn every_rule_names_its_key() {
         ("backends = [{ name = 'a', url = 'http://u:p@h', type = 'ollama' }]", "backends[0].url", "credentials"),
         ("backends = [{ name = 'a', url = '', type = 'ollama' }]", "backends[0].url", "no URL"),
         ("backends = [{ name = 'a', url = 'https://h', type = 'openai' }]", "backends[0]", "api_key_env"),
-        ("backends = [{ name = 'a', url = 'http://h', type = 'ollama', concurrency = 0 }]", "backends[0].concurrency", "never"),
+        (
+            "backends = [{ name = 'a', url = 'http://h', type = 'ollama', concurrency = 0 }]",
+            "backends[0].concurrency",
+            "never",
+        ),
         (
             "backends = [{ name = 'a', url = 'http://h', type = 'vllm' }, { name = 'a', url = 'http://i', type = 'exo' }]",
             "backends[1].name",
