@@ -23,7 +23,6 @@ pub use edit::{Editor, WriteError};
 pub use environment::{Lookup, process};
 pub use example::{example, first, minimal};
 pub use later::{Backend, Budget, Fleet, HardLimitAction, Lifecycle, Quality, Queue};
-pub(crate) use load::expand;
 pub use load::{DEFAULT_FILE, LoadError, Loaded, Problems, Sources, load};
 pub use secrets::{ADMIN_TOKEN, ClientSecret, Secrets, Warning, digest};
 
