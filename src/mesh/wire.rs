@@ -127,7 +127,7 @@ impl<'a> Head<'a> {
             tier: self.tier,
         };
         let headers = inbound(self.headers.iter().map(|(name, value)| (&**name, &**value)), goes_to_a_backend);
-        Ok(Request { id, endpoint: self.endpoint, headers, body: Bytes::new(), origin: Origin::Peer(hop) })
+        Ok(Request { id, endpoint: self.endpoint, headers, body: Bytes::new(), origin: Origin::Peer(hop), caller: None })
     }
 }
 
