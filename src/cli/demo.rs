@@ -60,7 +60,8 @@ struct Running {
 impl Demo {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let quiet = telemetry::Config { level: telemetry::Level::Warn, ..telemetry::Config::default() };
-        telemetry::init(&quiet, config::process("RUST_LOG").as_deref()).map_err(|error| anyhow!("cannot start logging: {error}"))?;
+        telemetry::init(&quiet, config::process("RUST_LOG").as_deref())
+            .map_err(|error| anyhow!("cannot start logging: {error}"))?;
         let mut stop = Stop::listen()?;
         let directory = Directory::make(&Seed::from_os())?;
         let mut running = Vec::new();

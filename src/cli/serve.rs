@@ -61,14 +61,19 @@ impl Serve {
         let file = self.config.path.as_deref();
         let sources = Sources { file, optional: false, lookup: &config::process, flags: self.flags() };
         let loaded = config::load(sources)?;
-        telemetry::init(&loaded.config.logging, config::process("RUST_LOG").as_deref()).map_err(|error| anyhow!("cannot start logging: {error}"))?;
+        telemetry::init(&loaded.config.logging, config::process("RUST_LOG").as_deref())
+            .map_err(|error| anyhow!("cannot start logging: {error}"))?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
         for remark in remarks(&loaded.config) {
             tracing::warn!("{remark}");
         }
-        live(loaded.config).await
+        let (blueprint, warnings) = Blueprint::new(loaded.config, &config::process)?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        live(blueprint).await
     }
 
     /// The other variables are merely ignored when they make no sense, but nobody wants to search a peer on a port it
