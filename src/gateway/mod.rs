@@ -4,9 +4,11 @@
 mod attempt;
 mod error;
 mod notes;
+mod outcome;
 mod record;
 mod reply;
 mod survey;
+mod turns;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,9 +26,10 @@ use crate::mesh::Mesh;
 use crate::registry::Registry;
 use crate::route::{self, Chain, Chance, Floors, Intent, Plan, Rules, TierMode};
 
-use attempt::{Answer, Attempts, Step};
 use error::Failure;
+use outcome::{Answer, Step};
 use record::Trip;
+use turns::Turns;
 
 /// How requests are treated here.
 #[derive(Clone, Debug)]
@@ -112,16 +115,17 @@ impl Gateway {
         trip.planned(&chain, &plan);
 
         let deadline = trip.started + self.patience(request);
-        let mut attempts = Attempts::new(&plan, self.manner.max_retries);
-        while let Some(step) = attempts.next(deadline, asked.stream) {
+        let mut turns = Turns::new(&plan, self.manner.max_retries);
+        while let Some(step) = turns.next(deadline, asked.stream) {
             match self.attempt(&step, request, &asked, &chain).await {
                 Ok(answer) => return Ok(Found { answer, step, plan, slot }),
-                Err(miss) => attempts.missed(step, miss, trip),
+                Err(miss) => trip.missed(turns.missed(step, miss)),
             }
         }
-        match attempts.last_resort() {
+        match turns.last_resort() {
             Some((step, answer)) => Ok(Found { answer, step, plan, slot }),
-            None => Err(attempts.failure(plan)),
+            None if plan.steps.is_empty() => Err(Failure::NoCandidate(Box::new(plan))),
+            None => Err(Failure::AllMissed(turns.into_missed())),
         }
     }
 

@@ -13,7 +13,7 @@ use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 
-use super::attempt::Answer;
+use super::outcome::Answer;
 use super::record::Trip;
 use crate::dialect::{Fault, Observer, ReplyKind};
 use crate::exchange::{Body, Cut, Reply};
