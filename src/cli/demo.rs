@@ -90,10 +90,10 @@ async fn start(peers: u8, directory: &Directory, running: &mut Vec<Running>) -> 
     let key = fresh_key(&Seed::from_os());
     let parts: Vec<Part> = (0..usize::from(peers)).map(part).collect();
     for (index, part) in parts.into_iter().enumerate() {
-        let env = Env::real();
-        let backend = synthetic::start(options(&part), &env).await.context("cannot start a made-up backend")?;
+        let backend = synthetic::start(options(&part), &Env::real()).await.context("cannot start a made-up backend")?;
         let config = configuration(&part, &backend.url(), &ports, index, directory, &key);
-        let node = node::start(config, env).await.map_err(|error| anyhow!("cannot start {}: {error}", part.name))?;
+        let node =
+            node::start(config, Env::real()).await.map_err(|error| anyhow!("cannot start {}: {error}", part.name))?;
         progress.step(&format!("{} is up at http://{}", part.name, node.http_address()));
         running.push(Running { part, node, backend });
     }

@@ -88,6 +88,11 @@ pub fn mesh_key(text: &str) -> Option<[u8; 32]> {
     bytes.try_into().ok()
 }
 
+/// A mesh key as it is passed on: 52 characters of lower-case base32.
+pub fn mesh_key_text(key: &[u8; 32]) -> String {
+    data_encoding::BASE32_NOPAD.encode(key).to_ascii_lowercase()
+}
+
 /// Host and port of `host:port`; an IPv6 address stands in brackets.
 pub fn host_and_port(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;
