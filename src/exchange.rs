@@ -1,6 +1,7 @@
 //! What faces, gateway, mesh and backends hand each other: a request, where it came from, and its reply.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -83,6 +84,24 @@ pub struct Request {
     pub body: Bytes,
     /// Who asks.
     pub origin: Origin,
+    /// The client key it came with, where keys are asked for.
+    pub caller: Option<Arc<Caller>>,
+}
+
+/// A client that has shown its key.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Its name in the configuration.
+    pub name: String,
+    /// The models it may use; `None` = all.
+    pub models: Option<globset::GlobSet>,
+}
+
+impl Caller {
+    /// Whether it may use the model that it names.
+    pub fn may_use(&self, model: &str) -> bool {
+        self.models.as_ref().is_none_or(|models| models.is_match(model))
+    }
 }
 
 /// Who asks.

@@ -1,1 +1,68 @@
-//! To come.
+//! How to speak to each kind of backend: its paths, its key, what it says of its models. The only place that matches on
+//! a backend's kind; it holds no state of its own.
+
+mod ask;
+mod call;
+mod detect;
+mod guess;
+mod listing;
+mod llamacpp;
+mod lmstudio;
+mod ollama;
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::env::HttpExchange;
+use crate::fleet::{BackendSpec, Kind, Model};
+
+pub use ask::{Ask, ProbeError};
+pub use call::request;
+pub use detect::{Detected, detect};
+
+/// What a check remembers from one time to the next, so that it need not ask again.
+#[derive(Default)]
+pub struct Memory {
+    ollama: ollama::Shown,
+}
+
+/// What a check has found.
+#[derive(Debug)]
+pub struct Found {
+    /// How long the first answer took.
+    pub latency: Duration,
+    /// The models, sorted by id; `None` where the list could not be read: keep the previous one.
+    pub models: Option<Vec<Model>>,
+}
+
+/// Whether requests to a backend of this kind can be served today.
+pub fn is_supported(kind: Kind) -> bool {
+    !matches!(kind, Kind::Anthropic | Kind::Google)
+}
+
+/// Checks a backend: is it up, and what does it offer?
+///
+/// # Errors
+/// It is not up, or not ready.
+pub async fn probe(
+    http: &dyn HttpExchange,
+    spec: &BackendSpec,
+    timeout: Duration,
+    memory: &mut Memory,
+) -> Result<Found, ProbeError> {
+    let ask = Ask::new(http, spec, timeout);
+    let started = Instant::now();
+    let (latency, mut models) = match spec.kind {
+        Kind::Ollama => ollama::probe(&ask, started, &mut memory.ollama).await?,
+        Kind::LlamaCpp => llamacpp::probe(&ask, started).await?,
+        Kind::LmStudio => lmstudio::probe(&ask, started).await?,
+        _ => listing::probe(&ask, started, spec.kind).await?,
+    };
+    if let Some(models) = &mut models {
+        models.iter_mut().for_each(guess::fill);
+        models.sort_by(|a, b| a.id.cmp(&b.id));
+        models.dedup_by(|a, b| a.id == b.id);
+    }
+    Ok(Found { latency, models })
+}

@@ -18,7 +18,7 @@ use super::{print, tell};
 use crate::config::{self, Config};
 use crate::env::{Env, Seed};
 use crate::fleet::Kind;
-use crate::node::{self, Node};
+use crate::node::{self, Blueprint, Node};
 use crate::synthetic::{self, Options, Synthetic};
 use crate::telemetry;
 
@@ -60,7 +60,8 @@ struct Running {
 impl Demo {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let quiet = telemetry::Config { level: telemetry::Level::Warn, ..telemetry::Config::default() };
-        telemetry::init(&quiet).map_err(|error| anyhow!("cannot start logging: {error}"))?;
+        telemetry::init(&quiet, config::process("RUST_LOG").as_deref())
+            .map_err(|error| anyhow!("cannot start logging: {error}"))?;
         let mut stop = Stop::listen()?;
         let directory = Directory::make(&Seed::from_os())?;
         let mut running = Vec::new();
@@ -92,8 +93,9 @@ async fn start(peers: u8, directory: &Directory, running: &mut Vec<Running>) -> 
     for (index, part) in parts.into_iter().enumerate() {
         let backend = synthetic::start(options(&part), &Env::real()).await.context("cannot start a made-up backend")?;
         let config = configuration(&part, &backend.url(), &ports, index, directory, &key);
-        let node =
-            node::start(config, Env::real()).await.map_err(|error| anyhow!("cannot start {}: {error}", part.name))?;
+        let cannot_start = |error: node::StartError| anyhow!("cannot start {}: {error}", part.name);
+        let (blueprint, _) = Blueprint::new(config, &|_| None).map_err(cannot_start)?;
+        let node = node::start(blueprint, Env::real()).await.map_err(cannot_start)?;
         progress.step(&format!("{} is up at http://{}", part.name, node.http_address()));
         running.push(Running { part, node, backend });
     }

@@ -11,7 +11,8 @@ use super::signals::Stop;
 use super::{Cli, ConfigFile};
 use crate::config::{self, Config, Sources};
 use crate::env::Env;
-use crate::{node, telemetry};
+use crate::node::{self, Blueprint};
+use crate::telemetry;
 
 /// How long requests under way may take once asked to stop.
 const GRACE: Duration = Duration::from_secs(10);
@@ -60,14 +61,19 @@ impl Serve {
         let file = self.config.path.as_deref();
         let sources = Sources { file, optional: false, lookup: &config::process, flags: self.flags() };
         let loaded = config::load(sources)?;
-        telemetry::init(&loaded.config.logging).map_err(|error| anyhow!("cannot start logging: {error}"))?;
+        telemetry::init(&loaded.config.logging, config::process("RUST_LOG").as_deref())
+            .map_err(|error| anyhow!("cannot start logging: {error}"))?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
         }
         for remark in remarks(&loaded.config) {
             tracing::warn!("{remark}");
         }
-        live(loaded.config).await
+        let (blueprint, warnings) = Blueprint::new(loaded.config, &config::process)?;
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        live(blueprint).await
     }
 
     /// The other variables are merely ignored when they make no sense, but nobody wants to search a peer on a port it
@@ -122,12 +128,12 @@ fn remarks(config: &Config) -> impl Iterator<Item = &'static str> {
     .filter_map(|(applies, remark)| applies.then_some(remark))
 }
 
-async fn live(config: Config) -> anyhow::Result<()> {
+async fn live(blueprint: Blueprint) -> anyhow::Result<()> {
     let mut stop = Stop::listen()?;
     let node = tokio::select! {
         biased;
         () = stop.asked() => return Ok(()),
-        started = node::start(config, Env::real()) => started.map_err(|error| anyhow!("{error}"))?,
+        started = node::start(blueprint, Env::real()) => started.map_err(|error| anyhow!("{error}"))?,
     };
     tracing::info!(address = %node.http_address(), "listening");
     stop.asked().await;

@@ -47,7 +47,8 @@ fn speed(text: &str) -> Result<f64, String> {
 
 impl Synthetic {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        telemetry::init(&telemetry::Config::default()).map_err(|error| anyhow!("cannot start logging: {error}"))?;
+        telemetry::init(&telemetry::Config::default(), crate::config::process("RUST_LOG").as_deref())
+            .map_err(|error| anyhow!("cannot start logging: {error}"))?;
         let mut stop = Stop::listen()?;
         let place = format!("{}:{}", self.host, self.port);
         let options = Options {

@@ -247,6 +247,37 @@ impl BackendSpec {
     }
 }
 
+/// The root of a backend from what a user wrote: `http://` or `https://`, without a trailing `/` or `/v1`.
+///
+/// # Errors
+/// What is wrong with it, for the user.
+pub fn root_url(text: &str) -> Result<url::Url, InvalidUrl> {
+    let invalid = |why: &str| InvalidUrl { text: text.to_owned(), why: why.to_owned() };
+    let trimmed = text.trim().trim_end_matches('/');
+    let trimmed = trimmed.strip_suffix("/v1").unwrap_or(trimmed).trim_end_matches('/');
+    let url = url::Url::parse(trimmed).map_err(|error| invalid(&error.to_string()))?;
+    match (url.scheme(), url.host_str()) {
+        ("http" | "https", Some(host)) if !host.is_empty() => {}
+        ("http" | "https", _) => return Err(invalid("it names no host")),
+        _ => return Err(invalid("it must begin with http:// or https://")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(invalid("it must not hold a user name or a password"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(invalid("it must end before any `?` or `#`"));
+    }
+    Ok(url)
+}
+
+/// A URL that no backend can have.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("Invalid URL: {text}: {why}")]
+pub struct InvalidUrl {
+    text: String,
+    why: String,
+}
+
 impl fmt::Debug for BackendSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BackendSpec")
@@ -269,6 +300,16 @@ mod tests {
         assert_eq!("llama.cpp".parse(), Ok(Kind::LlamaCpp));
         assert_eq!("LMStudio".parse(), Ok(Kind::LmStudio));
         assert_eq!("gpt".parse::<Kind>(), Err(UnknownKind("gpt".to_owned())));
+    }
+
+    #[test]
+    fn urls_are_brought_to_their_root() {
+        for text in ["http://h:1", "http://h:1/", "http://h:1/v1", "http://h:1/v1/"] {
+            assert_eq!(root_url(text).map(|url| url.to_string()), Ok("http://h:1/".to_owned()), "{text}");
+        }
+        for text in ["", "h:1", "ftp://h", "http://", "http://user:pw@h", "http://h:99999", "http://h/?key=1"] {
+            assert!(root_url(text).is_err(), "{text}");
+        }
     }
 
     #[test]

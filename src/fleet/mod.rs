@@ -4,12 +4,14 @@ mod backend;
 mod facts;
 mod load;
 mod model;
+mod needs;
 mod peer;
 mod policy;
 
-pub use backend::{BackendSpec, Kind, Locality, Source, Status, UnknownKind};
+pub use backend::{BackendSpec, InvalidUrl, Kind, Locality, Source, Status, UnknownKind, root_url};
 pub use facts::{BackendAbout, BackendFacts};
 pub use load::Load;
 pub use model::{Model, Support};
+pub use needs::Needs;
 pub use peer::{PeerId, PeerState};
 pub use policy::{Tier, TierOutOfRange, UnknownZone, Zone};

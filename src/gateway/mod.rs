@@ -1,1 +1,216 @@
-//! To come.
+//! The life of a request: understood, planned, tried on one candidate after the other until one answers, and passed on
+//! as it arrives. A client's request and a peer's come through the same door.
+
+mod attempt;
+mod error;
+mod notes;
+mod record;
+mod reply;
+mod survey;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use http::header;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+
+use crate::dialect::{self, Inspection};
+use crate::env::{Dice, Env, HttpExchange};
+use crate::exchange::{Origin, Refusal, Reply, Request, Serve};
+use crate::mesh::Mesh;
+use crate::registry::Registry;
+use crate::route::{self, Chain, Chance, Floors, Intent, Plan, Rules, TierMode};
+
+use attempt::{Answer, Attempts, Step};
+use error::Failure;
+use record::Trip;
+
+/// How requests are treated here.
+#[derive(Clone, Debug)]
+pub struct Manner {
+    /// Time to the first byte of an answer, and between its bytes.
+    pub patience: Duration,
+    /// Further attempts for each model after the first.
+    pub max_retries: u32,
+    /// Requests served at once; further ones are turned away.
+    pub max_concurrent: u32,
+    /// Hops a request of a client may take.
+    pub max_hops: u8,
+    /// Write the beginning of prompts to the log.
+    pub log_prompts: bool,
+    /// The name of this peer.
+    pub peer_name: Arc<str>,
+}
+
+/// What a semaphore can count, and more than a machine can serve.
+const MOST_SLOTS: u32 = 1 << 20;
+
+/// Answers requests from the best backend of the mesh.
+pub struct Gateway {
+    rules: Rules,
+    manner: Manner,
+    registry: Arc<Registry>,
+    mesh: Option<Mesh>,
+    http: Arc<dyn HttpExchange>,
+    slots: Arc<Semaphore>,
+    turn: AtomicU64,
+    dice: Mutex<Dice>,
+}
+
+impl Gateway {
+    /// A gateway to the backends of `registry` and, through `mesh`, to those of other peers.
+    pub fn new(rules: Rules, manner: Manner, registry: Arc<Registry>, mesh: Option<Mesh>, env: &Env) -> Self {
+        let slots = Arc::new(Semaphore::new(manner.max_concurrent.min(MOST_SLOTS) as usize));
+        Gateway {
+            rules,
+            slots,
+            manner,
+            registry,
+            mesh,
+            http: env.http.clone(),
+            turn: AtomicU64::new(0),
+            dice: Mutex::new(env.seed.fork("routing")),
+        }
+    }
+
+    /// Answers a client. A failure is an answer, too, in the client's own error shape.
+    pub async fn handle(&self, request: Request) -> Reply {
+        match self.answer(&request).await {
+            Ok(reply) => reply,
+            Err((failure, trip)) => {
+                let every_model = || survey::every_model(&self.registry, self.mesh.as_ref());
+                let told = failure.told(&trip, every_model, self.manner.patience);
+                trip.fail(told.fault.status, &told.fault.message);
+                notes::on_fault(&told, &request.id, &self.manner.peer_name)
+            }
+        }
+    }
+
+    async fn answer(&self, request: &Request) -> Result<Reply, (Failure, Trip)> {
+        let mut trip = Trip::begin(request);
+        match self.find(request, &mut trip).await {
+            Ok(found) => Ok(self.deliver(found, request, trip)),
+            Err(failure) => Err((failure, trip)),
+        }
+    }
+
+    /// The story: understood, planned, tried, until somebody answers.
+    async fn find(&self, request: &Request, trip: &mut Trip) -> Result<Found, Failure> {
+        let slot =
+            self.slots.clone().try_acquire_owned().map_err(|_| Failure::Overloaded(self.manner.max_concurrent))?;
+        let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let asked = dialect::inspect(request.endpoint, content_type, &request.body).map_err(Failure::Bad)?;
+        trip.understood(&asked, self.manner.log_prompts.then_some(&request.body));
+        check_caller(request, &asked)?;
+
+        let chain = self.chain(request, &asked);
+        let world = survey::survey(&chain, &self.registry, self.mesh.as_ref());
+        let plan = self.plan(&intent(request, &asked, self.manner.max_hops), &chain, &world);
+        trip.planned(&chain, &plan);
+
+        let deadline = trip.started + self.patience(request);
+        let mut attempts = Attempts::new(&plan, self.manner.max_retries);
+        while let Some(step) = attempts.next(deadline, asked.stream) {
+            match self.attempt(&step, request, &asked, &chain).await {
+                Ok(answer) => return Ok(Found { answer, step, plan, slot }),
+                Err(miss) => attempts.missed(step, miss, trip),
+            }
+        }
+        match attempts.last_resort() {
+            Some((step, answer)) => Ok(Found { answer, step, plan, slot }),
+            None => Err(attempts.failure(plan)),
+        }
+    }
+
+    /// The names that may serve. A peer's request has been through aliases and fallbacks already.
+    fn chain(&self, request: &Request, asked: &Inspection) -> Chain {
+        match &request.origin {
+            Origin::Client => self.rules.chain(&asked.model),
+            Origin::Peer(hop) => Chain::settled(&*hop.asked, &*hop.model),
+        }
+    }
+
+    fn plan(&self, intent: &Intent, chain: &Chain, world: &route::World) -> Plan {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        route::plan(intent, chain, &self.rules, world, &mut Chance { turn, dice: &mut dice })
+    }
+
+    fn patience(&self, request: &Request) -> Duration {
+        match &request.origin {
+            Origin::Client => self.manner.patience,
+            Origin::Peer(hop) => hop.time_left.min(self.manner.patience),
+        }
+    }
+
+    /// The first byte is here: the choice is final.
+    fn deliver(&self, found: Found, request: &Request, mut trip: Trip) -> Reply {
+        let Found { mut answer, step, plan, slot } = found;
+        let is_entry = matches!(request.origin, Origin::Client);
+        trip.answered(&answer, &step, &plan);
+        let note = notes::Note {
+            answer: &answer,
+            step: &step,
+            trip: &trip,
+            here: &self.manner.peer_name,
+            request_id: &request.id,
+        };
+        let headers = note.headers();
+        let held = reply::Held { lease: answer.lease.take(), slot };
+        reply::pass_on(answer, headers, trip, held, self.manner.patience, is_entry)
+    }
+}
+
+/// Somebody answers.
+struct Found {
+    answer: Answer,
+    step: Step,
+    plan: Plan,
+    slot: OwnedSemaphorePermit,
+}
+
+impl Serve for Gateway {
+    fn serve(&self, request: Request) -> BoxFuture<'_, Result<Reply, Refusal>> {
+        Box::pin(async move {
+            self.answer(&request).await.map_err(|(failure, trip)| {
+                let refusal = failure.refusal(&trip);
+                trip.refuse(&refusal);
+                refusal
+            })
+        })
+    }
+}
+
+/// A client key may be good for some models only.
+fn check_caller(request: &Request, asked: &Inspection) -> Result<(), Failure> {
+    match &request.caller {
+        Some(caller) if !caller.may_use(&asked.model) => {
+            Err(Failure::Forbidden { caller: caller.name.clone(), model: asked.model.clone() })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn intent(request: &Request, asked: &Inspection, max_hops: u8) -> Intent {
+    let flag =
+        |name: &str| request.headers.get(name).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
+    let strict = request.headers.contains_key("x-nexus-strict") && !is_false(request, "x-nexus-strict");
+    let mode = if flag("x-nexus-flexible") && !strict { TierMode::Flexible } else { TierMode::Strict };
+    let (floors, may_hop) = match &request.origin {
+        Origin::Client => (None, max_hops > 0),
+        Origin::Peer(hop) => (Some(Floors { zone: hop.zone, tier: hop.tier }), false),
+    };
+    Intent { needs: asked.needs, mode, floors, may_hop, may_fall_back: floors.is_none() }
+}
+
+fn is_false(request: &Request, name: &str) -> bool {
+    request.headers.get(name).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"false"))
+}
+
+/// Time left until `deadline`.
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}

@@ -1,1 +1,165 @@
-//! To come.
+//! The backends of this peer: the one place that knows them. Readers take an immutable snapshot; writers replace it
+//! whole under one lock, so no reader ever waits and no two locks are ever held.
+
+mod endpoint;
+mod entry;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use crate::fleet::{BackendSpec, Model, Status};
+
+pub use endpoint::Endpoint;
+pub use entry::{Condition, Entry, Full, InFlight};
+
+/// The backends of this peer.
+pub struct Registry {
+    snapshot: ArcSwap<Snapshot>,
+    writing: Mutex<()>,
+    changed: watch::Sender<u64>,
+    own_addresses: Vec<IpAddr>,
+}
+
+/// Every backend at one instant.
+#[derive(Default)]
+pub struct Snapshot {
+    /// Sorted by name.
+    pub entries: Vec<Arc<Entry>>,
+    by_model: HashMap<String, Vec<Offered>>,
+}
+
+/// A model as one backend offers it.
+#[derive(Clone)]
+pub struct Offered {
+    /// The backend.
+    pub entry: Arc<Entry>,
+    /// The model there.
+    pub model: Arc<Model>,
+}
+
+/// The name is taken.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a backend named '{0}' exists already: choose another name or remove it first")]
+pub struct Duplicate(pub String);
+
+impl Registry {
+    /// No backends yet. `own_addresses` are this machine's: what listens there is near.
+    pub fn new(own_addresses: Vec<IpAddr>) -> Self {
+        Registry {
+            snapshot: ArcSwap::default(),
+            writing: Mutex::new(()),
+            changed: watch::Sender::new(0),
+            own_addresses,
+        }
+    }
+
+    /// Every backend, now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Counts up when backends come, go, or change in status or models; not with load.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// Where a backend's server is, seen from outside this machine.
+    pub fn endpoint(&self, url: &url::Url) -> Endpoint {
+        Endpoint::of(url, &self.own_addresses)
+    }
+
+    /// Takes a backend in.
+    ///
+    /// # Errors
+    /// Its name is taken.
+    pub fn add(&self, spec: BackendSpec) -> Result<Arc<Entry>, Duplicate> {
+        let endpoint = self.endpoint(&spec.url);
+        self.write(|entries| {
+            if entries.iter().any(|entry| entry.spec.name == spec.name) {
+                return Err(Duplicate(spec.name));
+            }
+            let entry = Arc::new(Entry::new(spec, endpoint));
+            entries.push(entry.clone());
+            entries.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+            Ok(entry)
+        })
+    }
+
+    /// Lets a backend go. Requests it has are finished.
+    pub fn remove(&self, name: &str) -> Option<Arc<Entry>> {
+        self.write(|entries| {
+            let at = entries.iter().position(|entry| entry.spec.name == name)?;
+            let entry = entries.remove(at);
+            entry.gone.cancel();
+            Some(entry)
+        })
+    }
+
+    /// Notes what a check has found, and tells those who watch if it matters to them.
+    pub fn update(&self, entry: &Arc<Entry>, condition: Condition) {
+        let before = entry.condition();
+        let matters = before.status != condition.status || before.models != condition.models;
+        entry.set_condition(condition);
+        if matters {
+            self.write(|_| ());
+        }
+    }
+
+    /// A found backend's announcement was taken back, or came again. Withdrawn, its status is unknown.
+    pub fn withdraw(&self, entry: &Arc<Entry>, withdrawn: bool) {
+        entry.set_withdrawn(withdrawn);
+        if withdrawn {
+            self.update(entry, Condition { status: Status::Unknown, ..(*entry.condition()).clone() });
+        }
+    }
+
+    /// Tells those who watch that a backend's standing has changed.
+    pub fn touch(&self) {
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    fn write<T>(&self, change: impl FnOnce(&mut Vec<Arc<Entry>>) -> T) -> T {
+        let guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut entries = self.snapshot.load().entries.clone();
+        let result = change(&mut entries);
+        self.snapshot.store(Arc::new(Snapshot::of(entries)));
+        drop(guard);
+        self.touch();
+        result
+    }
+}
+
+impl Snapshot {
+    fn of(entries: Vec<Arc<Entry>>) -> Self {
+        let mut by_model: HashMap<String, Vec<Offered>> = HashMap::new();
+        for entry in &entries {
+            for model in &entry.condition().models {
+                let offered = Offered { entry: entry.clone(), model: model.clone() };
+                by_model.entry(model.id.clone()).or_default().push(offered);
+            }
+        }
+        Snapshot { entries, by_model }
+    }
+
+    /// Who offers a model, by name of backend.
+    pub fn offering(&self, model: &str) -> &[Offered] {
+        self.by_model.get(model).map_or(&[], Vec::as_slice)
+    }
+
+    /// A backend by name.
+    pub fn get(&self, name: &str) -> Option<&Arc<Entry>> {
+        self.entries.iter().find(|entry| entry.spec.name == name)
+    }
+
+    /// How many answer their checks.
+    pub fn healthy(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.condition().status == Status::Healthy).count()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -58,6 +58,19 @@ pub enum Strategy {
     Random,
 }
 
+impl Strategy {
+    /// Why the first of its ranking is first, for logs.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Strategy::Adaptive => "shortest_expected_wait",
+            Strategy::Smart => "highest_score",
+            Strategy::RoundRobin => "round_robin",
+            Strategy::PriorityOnly => "lowest_priority",
+            Strategy::Random => "random",
+        }
+    }
+}
+
 /// `[routing.weights]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]

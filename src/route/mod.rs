@@ -1,6 +1,35 @@
-//! To come.
+//! Which backend answers: a pure function of what was asked, of the rules, and of the world at one instant. No clock,
+//! no socket, no lock; nothing is sent, and nothing is logged.
+//!
+//! [`Rules`] are compiled once. A request is a [`Chain`] of models and an [`Intent`]; the gateway lays out a [`World`]
+//! for that chain; [`plan()`] takes every candidate through the stages and ranks what is left. Zone and tier are
+//! filters, never scores.
 
+mod adaptive;
+mod alias;
 mod config;
+mod intent;
+mod plan;
 mod policy;
+mod rejection;
+mod rules;
+mod score;
+mod stage;
+mod strategy;
+mod verdict;
+mod world;
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
+pub use alias::MAX_STEPS;
 pub use config::{Config, Policy, Privacy, Strategy, Weights};
+pub use intent::{Chance, Floors, Intent, TierMode};
+pub use plan::{Plan, Step, plan};
+pub use rejection::{Capability, Rejection, Rule, Why};
+pub use rules::{Chain, Problem, Rules};
+pub use score::Score;
+pub use verdict::{MAX_DETAILS, Verdict};
+pub use world::{Candidate, Offer, Place, World};

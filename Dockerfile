@@ -1,0 +1,36 @@
+# Nexus in a container: built in one stage, run in another as a user without rights.
+#
+#   docker build -t nexus .
+#   docker run --rm -p 8000:8000 -p 8001:8001/udp nexus
+#
+# Multicast does not reach into most container networks: name other peers with NEXUS_MESH_SEEDS. Plain instructions
+# only, so that engines without BuildKit build it too.
+
+FROM rust:1-bookworm AS build
+WORKDIR /build
+# Dependencies first, against empty targets: they are built again only when the manifest changes.
+COPY Cargo.toml Cargo.lock ./
+RUN mkdir -p src tests/it simulation benches \
+ && touch src/lib.rs \
+ && for target in src/main.rs tests/it/main.rs simulation/main.rs benches/gateway.rs; do echo 'fn main() {}' > "$target"; done \
+ && cargo build --release --locked --bin nexus
+COPY . .
+RUN find src -name '*.rs' -exec touch {} + \
+ && cargo build --release --locked --bin nexus
+
+FROM debian:bookworm-slim
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
+COPY --from=build /build/target/release/nexus /usr/local/bin/nexus
+RUN useradd --uid 10001 --home-dir /var/lib/nexus --no-create-home --shell /usr/sbin/nologin nexus \
+ && install -d -o nexus -g nexus -m 0700 /var/lib/nexus /var/lib/nexus/data
+USER nexus
+WORKDIR /var/lib/nexus
+# The identity of the peer lives here: keep it over upgrades.
+ENV NEXUS_DATA_DIR=/var/lib/nexus/data
+VOLUME /var/lib/nexus/data
+# HTTP for clients; QUIC for peers.
+EXPOSE 8000/tcp 8001/udp
+# Exit code 0 only when the server in this container answers.
+HEALTHCHECK --interval=5s --timeout=5s --start-period=5s --retries=3 CMD ["nexus", "health", "--json"]
+ENTRYPOINT ["nexus"]
+CMD ["serve"]

@@ -1,0 +1,197 @@
+//! `/nexus/v1/backends`: every backend of the mesh, and those of this peer to add and remove.
+
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::time::Instant;
+use tracing::info;
+
+use super::{Manage, View, respond};
+use crate::backend::{self, Detected};
+use crate::dialect::Fault;
+use crate::fleet::{BackendFacts, BackendSpec, Kind, Load, Locality, Model, PeerState, Source, root_url};
+use crate::registry::Entry;
+
+/// A backend as the command line and dashboards see it.
+#[derive(Serialize)]
+struct BackendView {
+    id: String,
+    name: String,
+    url: String,
+    backend_type: Kind,
+    r#type: Kind,
+    status: &'static str,
+    models: Vec<ModelView>,
+    priority: u32,
+    pending_requests: u32,
+    total_requests: u64,
+    avg_latency_ms: Option<u32>,
+    discovery_source: String,
+    peer: String,
+    zone: &'static str,
+    tier: u8,
+    concurrency: Option<u32>,
+    ttft_ms: Option<u32>,
+    tokens_per_second: Option<f32>,
+    last_check_seconds_ago: Option<u64>,
+    last_error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ModelView {
+    id: String,
+    name: String,
+    context_length: u64,
+    supports_vision: bool,
+    supports_tools: bool,
+    supports_json_mode: bool,
+    max_output_tokens: Option<u64>,
+}
+
+impl ModelView {
+    fn of(model: &Model) -> Self {
+        ModelView {
+            id: model.id.clone(),
+            name: model.id.clone(),
+            context_length: model.context_length.unwrap_or(Model::DISPLAY_CONTEXT),
+            supports_vision: model.vision.is_yes(),
+            supports_tools: model.tools.is_yes(),
+            supports_json_mode: model.json_mode.is_yes(),
+            max_output_tokens: model.max_output_tokens,
+        }
+    }
+}
+
+impl BackendView {
+    fn of(facts: &BackendFacts, url: String, source: String, peer: &str) -> Self {
+        let BackendFacts { about, models, load } = facts;
+        let Load { in_flight, total, concurrency, latency_ms, ttft_ms, tokens_per_second, .. } = *load;
+        BackendView {
+            id: about.name.clone(),
+            name: about.name.clone(),
+            url,
+            backend_type: about.kind,
+            r#type: about.kind,
+            status: about.status.as_str(),
+            models: models.iter().map(ModelView::of).collect(),
+            priority: about.priority,
+            pending_requests: in_flight,
+            total_requests: total,
+            avg_latency_ms: latency_ms,
+            discovery_source: source,
+            peer: peer.to_owned(),
+            zone: about.zone.as_str(),
+            tier: about.tier.get(),
+            concurrency,
+            ttft_ms,
+            tokens_per_second,
+            last_check_seconds_ago: None,
+            last_error: None,
+        }
+    }
+
+    fn own(entry: &Entry) -> Self {
+        let condition = entry.condition();
+        let url = entry.spec.url.as_str().trim_end_matches('/').to_owned();
+        BackendView {
+            last_check_seconds_ago: condition.checked_at.map(|at| at.elapsed().as_secs()),
+            last_error: condition.last_error.clone(),
+            ..BackendView::of(&entry.facts(), url, entry.spec.source.as_str().to_owned(), "self")
+        }
+    }
+}
+
+pub(super) async fn list(State(view): State<View>) -> Response {
+    let mut backends: Vec<BackendView> =
+        view.registry.snapshot().entries.iter().map(|entry| BackendView::own(entry)).collect();
+    if let Some(mesh) = &view.mesh {
+        let (now, config) = (Instant::now(), mesh.config());
+        for peer in mesh.peers().list.iter().filter(|peer| peer.state(now, config) != PeerState::Dead) {
+            for backend in &peer.backends {
+                let facts = BackendFacts {
+                    about: backend.about.clone(),
+                    models: backend.models.iter().map(|model| (**model).clone()).collect(),
+                    load: backend.load,
+                };
+                let url = format!("http://{}", backend.about.endpoint);
+                backends.push(BackendView::of(&facts, url, format!("peer:{}", peer.name), &peer.name));
+            }
+        }
+    }
+    respond::json(StatusCode::OK, &json!({ "backends": backends }))
+}
+
+/// What `nexus backends add` sends.
+#[derive(Deserialize)]
+struct Addition {
+    url: String,
+    name: Option<String>,
+    #[serde(alias = "backend_type")]
+    r#type: Option<String>,
+    priority: Option<i64>,
+}
+
+/// The largest body of a management call.
+const BODY_LIMIT: usize = 64 << 10;
+
+/// The longest name that still makes a readable table.
+const NAME_LIMIT: usize = 128;
+
+pub(super) async fn add(State(manage): State<Manage>, request: Request) -> Response {
+    let added = async {
+        let (_, body) = respond::whole_body_of(request, BODY_LIMIT).await?;
+        let addition: Addition =
+            serde_json::from_slice(&body).map_err(|error| Fault::bad_request(format!("Invalid request: {error}")))?;
+        let spec = read(addition, &manage).await?;
+        manage.registry.add(spec).map_err(|duplicate| Fault::conflict(duplicate.to_string()))
+    };
+    match added.await {
+        Ok(entry) => {
+            info!(backend = entry.spec.name.as_str(), kind = %entry.spec.kind, "Backend added");
+            respond::json(StatusCode::CREATED, &json!({ "backend": BackendView::own(&entry) }))
+        }
+        Err(fault) => respond::fault(&fault),
+    }
+}
+
+async fn read(addition: Addition, manage: &Manage) -> Result<BackendSpec, Fault> {
+    let url = root_url(&addition.url).map_err(|error| Fault::bad_request(error.to_string()))?;
+    let name = addition.name.unwrap_or_else(|| url.host_str().unwrap_or("backend").to_owned());
+    if name.trim().is_empty() || name.len() > NAME_LIMIT || name.chars().any(char::is_control) {
+        let rule = format!("Invalid name: use 1 to {NAME_LIMIT} visible characters");
+        return Err(Fault::bad_request(rule));
+    }
+    let kind = match addition.r#type {
+        Some(named) => named.parse::<Kind>().map_err(|error| Fault::bad_request(error.to_string()))?,
+        None => match backend::detect(manage.http.as_ref(), &url).await {
+            Detected::Backend(kind) => kind,
+            Detected::Nothing => Kind::Generic,
+            Detected::Nexus => {
+                let instead = "That is a Nexus node, not a backend: use `nexus mesh join` to make it a peer.";
+                return Err(Fault::bad_request(instead.to_owned()));
+            }
+        },
+    };
+    if kind.locality() == Locality::Cloud {
+        let instead =
+            format!("A backend of type {kind} needs a key: put it into the configuration with `api_key_env`.");
+        return Err(Fault::bad_request(instead));
+    }
+    let mut spec = BackendSpec::new(name, url, kind, Source::Manual);
+    if let Some(priority) = addition.priority {
+        spec.priority = u32::try_from(priority.max(0)).unwrap_or(u32::MAX);
+    }
+    Ok(spec)
+}
+
+pub(super) async fn remove(State(manage): State<Manage>, Path(name): Path<String>) -> Response {
+    match manage.registry.remove(&name) {
+        Some(entry) => {
+            info!(backend = entry.spec.name.as_str(), "Backend removed");
+            respond::json(StatusCode::OK, &json!({ "removed": entry.spec.name }))
+        }
+        None => respond::fault(&Fault::not_found(format!("backend not found: {name}"))),
+    }
+}

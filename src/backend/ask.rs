@@ -1,0 +1,85 @@
+//! Small JSON questions to a backend: a path, a deadline, a bound on the answer.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use serde_json::Value;
+
+use crate::env::HttpExchange;
+use crate::fleet::BackendSpec;
+
+/// The largest answer that is read: a list of some ten thousand models.
+const ANSWER_LIMIT: usize = 8 << 20;
+
+/// Why a check failed. Messages name no URL and no key.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProbeError {
+    /// Nobody there, or the connection broke.
+    #[error("{0}")]
+    Unreachable(String),
+    /// It took too long.
+    #[error("no answer within {} s", .0.as_secs_f32())]
+    Late(Duration),
+    /// It answered, but not with success.
+    #[error("it answered {0}")]
+    Status(StatusCode),
+    /// It is up, and still loading its model.
+    #[error("it is still loading its model")]
+    Loading,
+}
+
+/// Somebody to ask.
+pub struct Ask<'a> {
+    http: &'a dyn HttpExchange,
+    spec: &'a BackendSpec,
+    timeout: Duration,
+}
+
+impl<'a> Ask<'a> {
+    /// Each question may take `timeout`.
+    pub fn new(http: &'a dyn HttpExchange, spec: &'a BackendSpec, timeout: Duration) -> Self {
+        Ask { http, spec, timeout }
+    }
+
+    /// The status, and the body where it is JSON.
+    pub async fn get(&self, path: &str) -> Result<(StatusCode, Option<Value>), ProbeError> {
+        self.send(Method::GET, path, Bytes::new()).await
+    }
+
+    /// The body of a success; `None` where it is not JSON.
+    pub async fn get_ok(&self, path: &str) -> Result<Option<Value>, ProbeError> {
+        let (status, body) = self.get(path).await?;
+        if status.is_success() { Ok(body) } else { Err(ProbeError::Status(status)) }
+    }
+
+    /// The body of a success, if there is one: for questions whose answer is welcome but not needed.
+    pub async fn get_maybe(&self, path: &str) -> Option<Value> {
+        self.get_ok(path).await.ok().flatten()
+    }
+
+    /// The same with a JSON body.
+    pub async fn post_maybe(&self, path: &str, body: &Value) -> Option<Value> {
+        let (status, answer) = self.send(Method::POST, path, body.to_string().into()).await.ok()?;
+        answer.filter(|_| status.is_success())
+    }
+
+    async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Option<Value>), ProbeError> {
+        let mut request = http::Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = super::call::uri(&self.spec.url, path);
+        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        super::call::authorize(request.headers_mut(), self.spec);
+        let exchange = async {
+            let unreachable = |error: &dyn std::fmt::Display| ProbeError::Unreachable(error.to_string());
+            let reply = self.http.send(request).await.map_err(|error| unreachable(&error))?;
+            let status = reply.status();
+            let body =
+                Limited::new(reply.into_body(), ANSWER_LIMIT).collect().await.map_err(|error| unreachable(&error))?;
+            Ok((status, serde_json::from_slice(&body.to_bytes()).ok()))
+        };
+        tokio::time::timeout(self.timeout, exchange).await.unwrap_or(Err(ProbeError::Late(self.timeout)))
+    }
+}

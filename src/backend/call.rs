@@ -1,0 +1,103 @@
+//! The request that goes to a backend: where, with whose key, with which of the client's headers.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
+use http_body_util::Full;
+use url::Url;
+
+use crate::exchange::{Endpoint, RequestId};
+use crate::fleet::BackendSpec;
+
+/// What a backend may want to see of the client's headers, besides `Authorization`, which has rules of its own.
+/// Hop-by-hop headers, cookies and everything about how the client reached us stay here.
+const PASSED: [HeaderName; 2] = [header::ACCEPT, header::USER_AGENT];
+const PASSED_PREFIXES: [&str; 4] = ["openai-", "anthropic-", "trace", "x-session-"];
+
+/// The request for `endpoint` in OpenAI's dialect, with `body` as it is.
+pub fn request(
+    spec: &BackendSpec,
+    endpoint: Endpoint,
+    id: &RequestId,
+    client: &HeaderMap,
+    body: Bytes,
+) -> http::Request<Full<Bytes>> {
+    let mut request = http::Request::new(Full::new(body));
+    *request.method_mut() = Method::POST;
+    *request.uri_mut() = uri(&spec.url, endpoint.path());
+    let headers = request.headers_mut();
+    headers.reserve(8);
+    for (name, value) in client {
+        if PASSED.contains(name) || PASSED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix)) {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+        headers.insert(HeaderName::from_static("x-request-id"), id);
+    }
+    if spec.passes_client_auth()
+        && let Some(authorization) = client.get(header::AUTHORIZATION)
+    {
+        headers.insert(header::AUTHORIZATION, authorization.clone());
+    }
+    authorize(headers, spec);
+    request
+}
+
+/// Puts the configured key in. It wins over whatever is there.
+pub(super) fn authorize(headers: &mut HeaderMap, spec: &BackendSpec) {
+    let Some(key) = &spec.key else { return };
+    if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {key}")) {
+        value.set_sensitive(true);
+        headers.insert(header::AUTHORIZATION, value);
+    }
+}
+
+/// `path` on the server at `root`, which carries no trailing `/` and no `/v1`.
+pub(super) fn uri(root: &Url, path: &str) -> Uri {
+    let text = format!("{}{path}", root.as_str().trim_end_matches('/'));
+    text.parse().unwrap_or_else(|_| Uri::from_static("http://invalid.invalid/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Kind, Source};
+
+    fn sent(spec: &BackendSpec, headers: &[(&'static str, &str)]) -> http::Request<Full<Bytes>> {
+        let mut client = HeaderMap::new();
+        for (name, value) in headers {
+            client.append(*name, HeaderValue::from_str(value).expect("literal"));
+        }
+        request(spec, Endpoint::ChatCompletions, &RequestId::from_bits(1), &client, Bytes::new())
+    }
+
+    fn spec(url: &str, source: Source) -> BackendSpec {
+        BackendSpec::new("b", url.parse().expect("literal"), Kind::Generic, source)
+    }
+
+    #[test]
+    fn a_root_with_a_path_is_kept() {
+        let spec = spec("http://host:1/proxy/", Source::Static);
+        assert_eq!(sent(&spec, &[]).uri(), "http://host:1/proxy/v1/chat/completions");
+    }
+
+    /// W10: a client's `Authorization` once replaced the configured key, and went to anyone found by mDNS.
+    #[test]
+    fn keys_go_only_where_they_belong() {
+        let clients = [("authorization", "Bearer client"), ("cookie", "secret"), ("x-forwarded-for", "10.0.0.1")];
+        let authorization = |spec: &BackendSpec| {
+            let request = sent(spec, &clients);
+            assert!(request.headers().get("cookie").is_none() && request.headers().get("x-forwarded-for").is_none());
+            request.headers().get("authorization").map(|value| value.to_str().expect("ASCII").to_owned())
+        };
+        let mut configured = spec("http://host:1", Source::Static);
+        assert_eq!(authorization(&configured).as_deref(), Some("Bearer client"));
+        configured.forward_client_auth = Some(false);
+        assert_eq!(authorization(&configured), None);
+        configured.key = Some("own".to_owned());
+        configured.forward_client_auth = Some(true);
+        assert_eq!(authorization(&configured).as_deref(), Some("Bearer own"));
+        assert_eq!(authorization(&spec("http://host:1", Source::Mdns)), None);
+    }
+}

@@ -1,0 +1,283 @@
+//! Errors as OpenAI's dialect tells them: one shape for every refusal, whole or inside a stream. What went wrong is
+//! decided elsewhere; no message here holds a URL, a key or a word of a prompt.
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+/// An error as a client sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fault {
+    /// The HTTP status.
+    pub status: StatusCode,
+    /// `error.code`.
+    pub code: &'static str,
+    /// `error.type`.
+    pub kind: &'static str,
+    /// `error.message`: what is wrong, and where possible what to change.
+    pub message: String,
+    /// `error.param`.
+    pub param: Option<&'static str>,
+    /// What a program may want to know besides.
+    pub context: Option<Value>,
+    /// `Retry-After`, in seconds.
+    pub retry_after: Option<u64>,
+}
+
+const CLIENT: &str = "invalid_request_error";
+const SERVER: &str = "server_error";
+const POLICY: &str = "service_unavailable";
+
+/// How many model names a 404 lists at most.
+const MAX_LISTED: usize = 50;
+
+impl Fault {
+    fn new(status: StatusCode, code: &'static str, kind: &'static str, message: impl Into<String>) -> Self {
+        Fault { status, code, kind, message: message.into(), param: None, context: None, retry_after: None }
+    }
+
+    /// The body or the headers are no request.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", CLIENT, message)
+    }
+
+    /// No backend of that model can ever satisfy the request.
+    pub fn capability_mismatch(model: &str, missing: &[&str]) -> Self {
+        let message = format!("Model '{model}' lacks required capabilities: {missing:?}");
+        Self::new(StatusCode::BAD_REQUEST, "capability_mismatch", CLIENT, message)
+    }
+
+    /// Who asks has not shown who it is.
+    pub fn unauthorized(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", CLIENT, message)
+    }
+
+    /// Who asks may not.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "forbidden", CLIENT, message)
+    }
+
+    /// Nobody in the mesh knows the model. `available` is listed as it comes.
+    pub fn model_not_found<'a>(model: &str, available: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut names = available.into_iter();
+        let listed: Vec<&str> = names.by_ref().take(MAX_LISTED).collect();
+        let more = if names.next().is_some() { ", ..." } else { "" };
+        let message = if listed.is_empty() {
+            format!("Model '{model}' not found. No models available")
+        } else {
+            format!("Model '{model}' not found. Available: {}{more}", listed.join(", "))
+        };
+        let fault = Self::new(StatusCode::NOT_FOUND, "model_not_found", CLIENT, message);
+        Fault { param: Some("model"), ..fault }
+    }
+
+    /// There is no such path or thing.
+    pub fn not_found(what: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", CLIENT, what)
+    }
+
+    /// The path exists, but not for this method.
+    pub fn method_not_allowed(method: &str, path: &str) -> Self {
+        let message = format!("{method} is not allowed on {path}");
+        Self::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", CLIENT, message)
+    }
+
+    /// It contradicts what is there already.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::CONFLICT, "conflict", CLIENT, message)
+    }
+
+    /// The body is larger than `limit` bytes.
+    pub fn body_too_large(limit: usize) -> Self {
+        let message = format!("The request body is larger than {limit} bytes (server.max_body_mb)");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", CLIENT, message)
+    }
+
+    /// All attempts failed before the first byte. `cause` says how the last one did.
+    pub fn bad_gateway(model: &str, attempts: usize, cause: &str) -> Self {
+        let tries = if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
+        let message = format!("No backend answered for model '{model}' after {tries}: {cause}");
+        Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", SERVER, message)
+    }
+
+    /// A stream that had begun was cut. `cause` says how.
+    pub fn stream_cut(cause: &str) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", SERVER, format!("The stream was cut: {cause}"))
+    }
+
+    /// The model is known, but no healthy backend has it now.
+    pub fn no_healthy_backend(model: &str, context: Value) -> Self {
+        let message = format!("No healthy backends available for model '{model}'");
+        Self::unavailable(SERVER, message).with_context(context)
+    }
+
+    /// Healthy backends have the model, but policies leave none: `rejected_by` names their kinds.
+    pub fn rejected_by_policy(model: &str, rejected_by: &str, context: Value) -> Self {
+        let message = format!("No backend may serve model '{model}': rejected by {rejected_by}");
+        Self::unavailable(POLICY, message).with_context(context)
+    }
+
+    /// No request can wait any more: the queue holds `depth`.
+    pub fn queue_full(model: &str, depth: u32, priority: &str) -> Self {
+        let message = format!("All backends of model '{model}' are busy and the queue is full");
+        Self::unavailable(SERVER, message).with_context(json!({ "queue_depth": depth, "priority": priority }))
+    }
+
+    /// No slot became free within `waited` seconds.
+    pub fn queue_timeout(model: &str, waited: u64, depth: u32, priority: &str) -> Self {
+        let message = format!("No backend of model '{model}' became free within {waited} s");
+        let context = json!({ "queue_depth": depth, "eta_seconds": waited, "priority": priority });
+        Self::unavailable(SERVER, message).with_context(context).retry_after(waited)
+    }
+
+    /// This peer has `limit` requests already.
+    pub fn too_many_requests_at_once(limit: u32) -> Self {
+        let message = format!("This peer is serving {limit} requests already (server.max_concurrent_requests)");
+        Self::unavailable(SERVER, message).retry_after(1)
+    }
+
+    /// Every slot of every backend of the model is taken.
+    pub fn busy(model: &str) -> Self {
+        let message = format!("Every slot of every backend for model '{model}' is taken: try again shortly");
+        Self::unavailable(SERVER, message).retry_after(1)
+    }
+
+    /// A policy of the peer that owns the backend forbids it.
+    pub fn forbidden_elsewhere(message: impl Into<String>) -> Self {
+        Self::unavailable(POLICY, message)
+    }
+
+    /// This peer is draining or stopping.
+    pub fn draining() -> Self {
+        Self::unavailable(SERVER, "This peer takes no new requests: it is draining").retry_after(1)
+    }
+
+    /// No byte came for `seconds`.
+    pub fn gateway_timeout(model: &str, seconds: u64) -> Self {
+        let message = format!("No answer for model '{model}' within {seconds} s (server.request_timeout_seconds)");
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", SERVER, message)
+    }
+
+    /// A fault of our own.
+    pub fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", SERVER, "Internal error; see this peer's log")
+    }
+
+    fn unavailable(kind: &'static str, message: impl Into<String>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "service_unavailable", kind, message)
+    }
+
+    /// The same with something for programs.
+    #[must_use]
+    pub fn with_context(self, context: Value) -> Self {
+        Fault { context: Some(context), ..self }
+    }
+
+    /// The same with the advice to come back after `seconds`.
+    #[must_use]
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Fault { retry_after: Some(seconds), ..self }
+    }
+
+    /// The body of the reply: one line of JSON. The context stands inside the error and beside it.
+    pub fn body(&self) -> Bytes {
+        Bytes::from(self.to_json().to_string())
+    }
+
+    /// The error as an event of a stream that has begun; nothing follows it, `[DONE]` least of all. Where the stream was
+    /// cut inside an event (`at_boundary` is false), that event is ended first.
+    pub fn event(&self, at_boundary: bool) -> Bytes {
+        let end = if at_boundary { "" } else { "\n\n" };
+        Bytes::from(format!("{end}data: {}\n\n", self.to_json()))
+    }
+
+    fn to_json(&self) -> Value {
+        let mut error = json!({ "message": self.message, "type": self.kind, "param": self.param, "code": self.code });
+        match &self.context {
+            None => json!({ "error": error }),
+            Some(context) => {
+                error["context"] = context.clone();
+                json!({ "error": error, "context": context })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(bytes: Bytes) -> String {
+        String::from_utf8(bytes.to_vec()).expect("text")
+    }
+
+    #[test]
+    fn the_shape_is_openais() {
+        let fault = Fault::model_not_found("x", ["a", "b"]);
+        assert_eq!(
+            text(fault.body()),
+            r#"{"error":{"message":"Model 'x' not found. Available: a, b","type":"invalid_request_error","param":"model","code":"model_not_found"}}"#
+        );
+        assert_eq!(
+            text(Fault::bad_request("`model` is required").body()),
+            r#"{"error":{"message":"`model` is required","type":"invalid_request_error","param":null,"code":"bad_request"}}"#
+        );
+    }
+
+    #[test]
+    fn a_context_stands_in_both_places() {
+        let context = json!({ "rejection_reasons": [] });
+        let body: Value =
+            serde_json::from_slice(&Fault::rejected_by_policy("m", "privacy", context.clone()).body()).expect("JSON");
+        assert_eq!(body["context"], context);
+        assert_eq!(body["error"]["context"], context);
+        assert_eq!(body["error"]["type"], "service_unavailable");
+    }
+
+    #[test]
+    fn every_case_has_its_status_code_and_type() {
+        let cases = [
+            (Fault::bad_request("m"), 400, "bad_request", CLIENT),
+            (Fault::capability_mismatch("m", &["vision"]), 400, "capability_mismatch", CLIENT),
+            (Fault::model_not_found("m", []), 404, "model_not_found", CLIENT),
+            (Fault::not_found("m"), 404, "not_found", CLIENT),
+            (Fault::method_not_allowed("GET", "/x"), 405, "method_not_allowed", CLIENT),
+            (Fault::conflict("m"), 409, "conflict", CLIENT),
+            (Fault::body_too_large(10), 413, "request_too_large", CLIENT),
+            (Fault::bad_gateway("m", 3, "it refused the connection"), 502, "bad_gateway", SERVER),
+            (Fault::no_healthy_backend("m", Value::Null), 503, "service_unavailable", SERVER),
+            (Fault::rejected_by_policy("m", "tier", Value::Null), 503, "service_unavailable", POLICY),
+            (Fault::queue_full("m", 100, "normal"), 503, "service_unavailable", SERVER),
+            (Fault::queue_timeout("m", 30, 4, "high"), 503, "service_unavailable", SERVER),
+            (Fault::too_many_requests_at_once(1000), 503, "service_unavailable", SERVER),
+            (Fault::gateway_timeout("m", 300), 504, "gateway_timeout", SERVER),
+        ];
+        for (fault, status, code, kind) in cases {
+            assert_eq!((fault.status.as_u16(), fault.code, fault.kind), (status, code, kind), "{}", fault.message);
+        }
+    }
+
+    #[test]
+    fn messages_are_those_that_users_know() {
+        let said = |fault: Fault| fault.message;
+        assert_eq!(
+            said(Fault::capability_mismatch("m", &["vision", "tools"])),
+            "Model 'm' lacks required capabilities: [\"vision\", \"tools\"]"
+        );
+        assert_eq!(said(Fault::model_not_found("m", [])), "Model 'm' not found. No models available");
+        assert_eq!(said(Fault::no_healthy_backend("m", Value::Null)), "No healthy backends available for model 'm'");
+        let many: Vec<String> = (0..60).map(|number| format!("m{number}")).collect();
+        assert!(said(Fault::model_not_found("m", many.iter().map(String::as_str))).ends_with(", m49, ..."));
+        assert_eq!(Fault::queue_timeout("m", 30, 4, "high").retry_after, Some(30));
+    }
+
+    #[test]
+    fn an_event_is_one_line_and_ends_what_was_cut() {
+        let fault = Fault::stream_cut("two\nlines");
+        let event = text(fault.event(true));
+        assert!(event.starts_with("data: {\"error\":") && event.ends_with("}\n\n"), "{event}");
+        assert_eq!(event.matches('\n').count(), 2);
+        assert_eq!(text(fault.event(false)), format!("\n\n{event}"));
+        assert!(!event.contains("[DONE]"));
+    }
+}

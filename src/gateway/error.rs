@@ -1,0 +1,132 @@
+//! Why a request got no answer, and how that is told: to a client as an error in its own shape, to a peer as a refusal.
+
+use std::time::Duration;
+
+use http::header;
+
+use super::attempt::{Miss, Step};
+use super::record::Trip;
+use crate::dialect::{BadRequest, Fault};
+use crate::exchange::{Refusal, RefusalReason, Reply};
+use crate::route::{Plan, Verdict};
+
+/// Why there is no answer.
+pub(super) enum Failure {
+    /// The client's request cannot be understood.
+    Bad(BadRequest),
+    /// This node serves as many requests as it may.
+    Overloaded(u32),
+    /// The client's key is not good for this model.
+    Forbidden { caller: String, model: String },
+    /// Nobody may serve it.
+    NoCandidate(Box<Plan>),
+    /// Everybody who may was tried.
+    AllMissed(Vec<(Step, Miss)>),
+}
+
+/// What a client is told.
+pub(super) struct Told {
+    /// The error.
+    pub(super) fault: Fault,
+    /// `x-nexus-rejection-reasons` and `-details`, where a policy left nobody.
+    pub(super) rejection: Option<(String, String)>,
+}
+
+impl Failure {
+    /// As a client is told. `every_model` names all that could have been asked for.
+    pub(super) fn told(self, trip: &Trip, every_model: impl Fn() -> Vec<String>, patience: Duration) -> Told {
+        let fault = match self {
+            Failure::Bad(bad) => Fault::bad_request(bad.to_string()),
+            Failure::Overloaded(limit) => Fault::too_many_requests_at_once(limit),
+            Failure::Forbidden { caller, model } => Fault::forbidden(format!(
+                "The key of client '{caller}' is not good for model '{model}'. Ask for a model that its `models` allow."
+            )),
+            Failure::NoCandidate(plan) => return no_candidate(&plan, trip, every_model),
+            Failure::AllMissed(missed) => all_missed(&missed, trip, patience),
+        };
+        Told { fault, rejection: None }
+    }
+
+    /// As a peer is told.
+    pub(super) fn refusal(self, trip: &Trip) -> Refusal {
+        let (reason, message) = match self {
+            Failure::Bad(bad) => (RefusalReason::Malformed, bad.to_string()),
+            Failure::Overloaded(_) => (RefusalReason::Busy, "this peer serves as many requests as it may".to_owned()),
+            Failure::Forbidden { model, .. } => (RefusalReason::Policy, format!("model '{model}' is not allowed")),
+            Failure::NoCandidate(plan) => match plan.verdict() {
+                Verdict::RejectedByPolicy => (RefusalReason::Policy, format!("rejected by {}", plan.rejected_by())),
+                _ => (RefusalReason::NoBackend, format!("no backend for '{}' here now", trip.asked)),
+            },
+            Failure::AllMissed(missed) if missed.iter().all(|(_, miss)| is_busy(miss)) => {
+                (RefusalReason::Busy, "every slot is taken".to_owned())
+            }
+            Failure::AllMissed(missed) => {
+                let last = missed.last().map(|(step, miss)| describe(step, miss));
+                (RefusalReason::Failed, last.unwrap_or_default())
+            }
+        };
+        Refusal { reason, message, load: None }
+    }
+}
+
+fn no_candidate(plan: &Plan, trip: &Trip, every_model: impl Fn() -> Vec<String>) -> Told {
+    let fault = match plan.verdict() {
+        Verdict::Incapable(missing) => Fault::capability_mismatch(&trip.asked, &missing),
+        Verdict::NoHealthyBackend => Fault::no_healthy_backend(&trip.asked, plan.context()),
+        Verdict::RejectedByPolicy => {
+            let rejection = Some((plan.rejection_reasons(), plan.rejection_details()));
+            return Told {
+                fault: Fault::rejected_by_policy(&trip.asked, &plan.rejected_by(), plan.context()),
+                rejection,
+            };
+        }
+        Verdict::NotFound | Verdict::Serve => {
+            Fault::model_not_found(&trip.asked, every_model().iter().map(String::as_str))
+        }
+    };
+    Told { fault, rejection: None }
+}
+
+fn all_missed(missed: &[(Step, Miss)], trip: &Trip, patience: Duration) -> Fault {
+    let Some((step, miss)) = missed.iter().rfind(|(_, miss)| !is_busy(miss)) else {
+        return Fault::busy(&trip.asked);
+    };
+    match miss {
+        Miss::Silent(_) => Fault::gateway_timeout(&trip.asked, patience.as_secs()),
+        Miss::Refused(refusal) if refusal.reason == RefusalReason::Policy => {
+            Fault::forbidden_elsewhere(describe(step, miss))
+        }
+        _ => Fault::bad_gateway(&trip.asked, missed.len(), &describe(step, miss)),
+    }
+}
+
+fn is_busy(miss: &Miss) -> bool {
+    matches!(miss, Miss::Busy | Miss::Refused(Refusal { reason: RefusalReason::Busy, .. }))
+}
+
+/// What went wrong, in words; names, no URLs.
+pub(super) fn describe(step: &Step, miss: &Miss) -> String {
+    let place = &step.planned.place;
+    match miss {
+        Miss::Unreachable(why) => format!("{place} cannot be reached: {why}"),
+        Miss::Broken(why) => format!("{place} gave no answer: {why}"),
+        Miss::Silent(waited) => format!("{place} sent no first byte within {:.1} s", waited.as_secs_f32()),
+        Miss::Status(status) => format!("{place} answered {status}"),
+        Miss::Later(answer) => format!("{place} answered {}", answer.reply.status()),
+        Miss::Busy => format!("every slot of {place} is taken"),
+        Miss::Refused(refusal) => format!("{place} was refused by its peer: {}", refusal.message),
+        Miss::Gone => format!("{place} is gone"),
+    }
+}
+
+/// The fault as a reply.
+pub(super) fn reply(fault: &Fault) -> Reply {
+    let mut reply = Reply::new(crate::exchange::full(fault.body()));
+    *reply.status_mut() = fault.status;
+    let headers = reply.headers_mut();
+    headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
+    if let Some(seconds) = fault.retry_after {
+        headers.insert(header::RETRY_AFTER, seconds.into());
+    }
+    reply
+}

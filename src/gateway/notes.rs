@@ -1,0 +1,97 @@
+//! What a reply says of its way: the `x-nexus-*` headers of the contract, and which of the backend's own headers pass.
+
+use http::header::{self, HeaderMap, HeaderName, HeaderValue};
+
+use super::attempt::{Answer, Step};
+use super::error::Told;
+use super::record::Trip;
+use crate::exchange::{Reply, RequestId};
+use crate::route::Place;
+
+const BACKEND: HeaderName = HeaderName::from_static("x-nexus-backend");
+const BACKEND_TYPE: HeaderName = HeaderName::from_static("x-nexus-backend-type");
+const ROUTE_REASON: HeaderName = HeaderName::from_static("x-nexus-route-reason");
+const ZONE: HeaderName = HeaderName::from_static("x-nexus-privacy-zone");
+const PEER: HeaderName = HeaderName::from_static("x-nexus-peer");
+const HOPS: HeaderName = HeaderName::from_static("x-nexus-hops");
+const FALLBACK: HeaderName = HeaderName::from_static("x-nexus-fallback-model");
+const DOWNGRADED: HeaderName = HeaderName::from_static("x-nexus-tier-downgraded");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Which headers of a backend a client sees.
+const PASSED: [HeaderName; 3] = [header::CONTENT_TYPE, header::CACHE_CONTROL, header::RETRY_AFTER];
+const PASSED_PREFIXES: [&str; 3] = ["x-ratelimit-", "openai-", "anthropic-"];
+
+/// All there is to say of an answer.
+pub(super) struct Note<'a> {
+    pub(super) answer: &'a Answer,
+    pub(super) step: &'a Step,
+    pub(super) trip: &'a Trip,
+    pub(super) here: &'a str,
+    pub(super) request_id: &'a RequestId,
+}
+
+impl Note<'_> {
+    pub(super) fn headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::with_capacity(12);
+        for (name, value) in self.answer.reply.headers() {
+            if PASSED.contains(name) || PASSED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix)) {
+                headers.append(name.clone(), value.clone());
+            }
+        }
+        let planned = &self.step.planned;
+        put(&mut headers, BACKEND, planned.place.backend());
+        headers.insert(BACKEND_TYPE, HeaderValue::from_static(planned.kind.locality().as_str()));
+        headers.insert(ROUTE_REASON, HeaderValue::from_static(self.trip.route_reason));
+        headers.insert(ZONE, HeaderValue::from_static(planned.zone.as_str()));
+        match &planned.place {
+            Place::Here { .. } => {
+                put(&mut headers, PEER, self.here);
+                headers.insert(HOPS, HeaderValue::from_static("0"));
+            }
+            Place::There { peer_name, .. } => {
+                // The owner may have chosen another backend of its own than the entry had in mind.
+                for name in [BACKEND, BACKEND_TYPE, ZONE] {
+                    if let Some(value) = self.answer.reply.headers().get(&name) {
+                        headers.insert(name, value.clone());
+                    }
+                }
+                put(&mut headers, PEER, peer_name);
+                headers.insert(HOPS, HeaderValue::from_static("1"));
+            }
+        }
+        if planned.fallback {
+            put(&mut headers, FALLBACK, &planned.model);
+        }
+        if let Some((wanted, got)) = planned.downgraded {
+            put(&mut headers, DOWNGRADED, &format!("{}->{}", wanted.get(), got.get()));
+        }
+        put(&mut headers, REQUEST_ID, self.request_id.as_str());
+        headers
+    }
+}
+
+/// The reply to a request that got no answer.
+pub(super) fn on_fault(told: &Told, id: &RequestId, here: &str) -> Reply {
+    let mut reply = super::error::reply(&told.fault);
+    put(reply.headers_mut(), REQUEST_ID, id.as_str());
+    put(reply.headers_mut(), PEER, here);
+    if let Some((summary, details)) = &told.rejection {
+        put(reply.headers_mut(), HeaderName::from_static("x-nexus-rejection-reasons"), summary);
+        put(reply.headers_mut(), HeaderName::from_static("x-nexus-rejection-details"), details);
+    }
+    reply
+}
+
+/// Names are people's words: what cannot stand in a header is left out of it.
+fn put(headers: &mut HeaderMap, name: HeaderName, text: &str) {
+    match HeaderValue::from_str(text) {
+        Ok(value) => drop(headers.insert(name, value)),
+        Err(_) => {
+            let visible: String = text.chars().filter(|c| !c.is_control()).collect();
+            if let Ok(value) = HeaderValue::from_bytes(visible.as_bytes()) {
+                headers.insert(name, value);
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! The reply on its way to whoever asked: bytes pass as they arrive, are watched in passing, and what the request held is
+//! given back when it ends, breaks off, or nobody wants the rest.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::BodyExt;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep};
+
+use super::attempt::Answer;
+use super::record::Trip;
+use crate::dialect::{Fault, Observer, ReplyKind};
+use crate::exchange::{Body, Cut, Reply};
+use crate::registry::InFlight;
+
+/// What a request holds until its reply ends.
+pub(super) struct Held {
+    /// A slot of the backend, where it is our own.
+    pub(super) lease: Option<InFlight>,
+    /// A slot of this node.
+    #[expect(dead_code, reason = "held, not read: dropping it frees the slot")]
+    pub(super) slot: OwnedSemaphorePermit,
+}
+
+/// The reply with these headers. At the entry a stream that breaks off ends with an error event; between peers it breaks
+/// off, so that the entry can tell.
+pub(super) fn pass_on(
+    answer: Answer,
+    headers: HeaderMap,
+    trip: Trip,
+    held: Held,
+    patience: Duration,
+    is_entry: bool,
+) -> Reply {
+    let (mut parts, inner) = answer.reply.into_parts();
+    parts.headers = headers;
+    let content_type = parts.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
+    let is_stream = content_type.is_some_and(|value| value.starts_with(b"text/event-stream"));
+    let now = Instant::now();
+    let body = Passing {
+        inner,
+        first: answer.first,
+        observer: Some(Observer::new(if is_stream { ReplyKind::Stream } else { ReplyKind::Whole })),
+        speaks_events: is_stream && is_entry,
+        patience,
+        last_byte: now,
+        first_byte: now,
+        idle: Box::pin(tokio::time::sleep(patience)),
+        held: Some(held),
+        trip: Some(trip),
+        ended: false,
+    };
+    Reply::from_parts(parts, body.boxed_unsync())
+}
+
+struct Passing {
+    inner: Body,
+    first: Option<Bytes>,
+    observer: Option<Observer>,
+    speaks_events: bool,
+    patience: Duration,
+    last_byte: Instant,
+    first_byte: Instant,
+    idle: Pin<Box<Sleep>>,
+    held: Option<Held>,
+    trip: Option<Trip>,
+    ended: bool,
+}
+
+impl http_body::Body for Passing {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        if let Some(first) = self.first.take() {
+            return Poll::Ready(Some(Ok(self.pass(Frame::data(first)))));
+        }
+        match Pin::new(&mut self.inner).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.last_byte = Instant::now();
+                Poll::Ready(Some(Ok(self.pass(frame))))
+            }
+            Poll::Ready(None) => {
+                self.settle(None);
+                Poll::Ready(None)
+            }
+            Poll::Ready(Some(Err(cut))) => Poll::Ready(Some(self.broke_off(cut))),
+            Poll::Pending if self.is_idle(context) => Poll::Ready(Some(self.broke_off(Cut::Idle))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        // An empty first chunk is never kept, so this cannot hide bytes. The end is settled in `poll_frame` or on drop.
+        self.ended || (self.first.is_none() && self.inner.is_end_stream())
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        if self.speaks_events {
+            return SizeHint::default();
+        }
+        let first = self.first.as_ref().map_or(0, |first| first.len() as u64);
+        let rest = self.inner.size_hint();
+        let mut hint = SizeHint::new();
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper + first);
+        }
+        hint.set_lower(rest.lower() + first);
+        hint
+    }
+}
+
+impl Passing {
+    fn pass(&mut self, frame: Frame<Bytes>) -> Frame<Bytes> {
+        if let (Some(bytes), Some(observer)) = (frame.data_ref(), &mut self.observer) {
+            observer.push(bytes);
+        }
+        frame
+    }
+
+    /// Whether nothing has come for too long. The timer is set anew only when it fires, not with every chunk.
+    fn is_idle(&mut self, context: &mut Context<'_>) -> bool {
+        while self.idle.as_mut().poll(context).is_ready() {
+            let end = self.last_byte + self.patience;
+            if end <= Instant::now() {
+                return true;
+            }
+            self.idle.as_mut().reset(end);
+        }
+        false
+    }
+
+    fn broke_off(&mut self, cut: Cut) -> Result<Frame<Bytes>, Cut> {
+        if cut != Cut::Shutdown
+            && let Some(lease) = self.held.as_ref().and_then(|held| held.lease.as_ref())
+        {
+            lease.entry().unreachable();
+        }
+        let at_boundary = self.settle(Some(&cut.to_string()));
+        if self.speaks_events {
+            // What has been sent cannot be taken back; the client is told in the stream that it is not all.
+            return Ok(Frame::data(Fault::stream_cut(&cut.to_string()).event(at_boundary)));
+        }
+        Err(cut)
+    }
+
+    /// Gives back what the request held and writes down what happened. Says whether a stream stood between two events.
+    fn settle(&mut self, error: Option<&str>) -> bool {
+        self.ended = true;
+        let observed = self.observer.take().map(Observer::finish).unwrap_or_default();
+        if let Some(Held { lease: Some(lease), .. }) = self.held.take() {
+            let seconds = (self.last_byte - self.first_byte).as_secs_f32();
+            let tokens = observed.usage.map_or(observed.events, |usage| usage.completion_tokens);
+            if error.is_none() && tokens > 1 && seconds > 0.0 {
+                lease.entry().decoded((tokens - 1) as f32 / seconds);
+            }
+        }
+        if let Some(trip) = self.trip.take() {
+            trip.complete(&observed, error);
+        }
+        observed.at_boundary
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        // hyper does not poll past the end of a body whose length it knows.
+        if self.first.is_none() && self.inner.is_end_stream() {
+            self.settle(None);
+        } else if let Some(trip) = self.trip.take() {
+            trip.abandoned();
+        }
+    }
+}

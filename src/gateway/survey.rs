@@ -1,0 +1,135 @@
+//! Local truth and hearsay side by side: what this peer's registry and the mesh offer for the names of a request.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::fleet::{PeerId, PeerState, Status};
+use crate::mesh::Mesh;
+use crate::registry::{Offered, Registry};
+use crate::route::{Candidate, Chain, Offer, Place, World};
+
+/// All that routing may know, at this instant, of the models of `chain`.
+pub(super) fn survey(chain: &Chain, registry: &Registry, mesh: Option<&Mesh>) -> World {
+    let here = registry.snapshot();
+    let there = mesh.map(Remote::new);
+    let offers = chain.models().map(|name| {
+        let mut found: Vec<Found> = here.offering(name).iter().map(|offered| local(offered, mesh)).collect();
+        if let Some(there) = &there {
+            there.collect(name, &mut found);
+        }
+        Offer { model: name.into(), candidates: once_each(found) }
+    });
+    World { offers: offers.collect() }
+}
+
+/// A candidate, and what tells whether two are the same server.
+struct Found {
+    candidate: Candidate,
+    endpoint: Arc<str>,
+    near: bool,
+    owner: Option<PeerId>,
+}
+
+fn local(offered: &Offered, mesh: Option<&Mesh>) -> Found {
+    let entry = &offered.entry;
+    Found {
+        candidate: Candidate {
+            place: Place::Here { backend: entry.name.clone() },
+            kind: entry.spec.kind,
+            zone: entry.spec.zone,
+            tier: entry.spec.tier,
+            priority: entry.spec.priority,
+            status: entry.condition().status,
+            suspect: entry.is_suspect(),
+            model: offered.model.clone(),
+            load: entry.load(),
+            fact_age: None,
+            trusted: true,
+        },
+        endpoint: entry.endpoint.text.as_str().into(),
+        near: entry.endpoint.near,
+        owner: mesh.map(|mesh| mesh.id().clone()),
+    }
+}
+
+struct Remote {
+    peers: Arc<crate::mesh::Peers>,
+    now: Instant,
+    trusted: bool,
+    config: crate::mesh::Config,
+}
+
+impl Remote {
+    fn new(mesh: &Mesh) -> Self {
+        Remote { peers: mesh.peers(), now: Instant::now(), trusted: mesh.is_keyed(), config: mesh.config().clone() }
+    }
+
+    fn collect(&self, name: &str, found: &mut Vec<Found>) {
+        for (peer, backend, model) in self.peers.offering(name) {
+            let state = peer.state(self.now, &self.config);
+            if state == PeerState::Dead {
+                continue;
+            }
+            let about = &backend.about;
+            found.push(Found {
+                candidate: Candidate {
+                    place: Place::There {
+                        peer: peer.id.clone(),
+                        peer_name: peer.name.as_str().into(),
+                        backend: about.name.as_str().into(),
+                    },
+                    kind: about.kind,
+                    zone: about.zone,
+                    tier: about.tier,
+                    priority: about.priority,
+                    status: if state == PeerState::Draining { Status::Draining } else { about.status },
+                    suspect: about.suspect || state == PeerState::Suspect,
+                    model: model.clone(),
+                    load: backend.load,
+                    fact_age: Some(self.now.saturating_duration_since(backend.heard_at)),
+                    trusted: self.trusted,
+                },
+                endpoint: about.endpoint.as_str().into(),
+                near: about.near,
+                owner: Some(peer.id.clone()),
+            });
+        }
+    }
+}
+
+/// The name of every model that anybody has, sorted: for those who asked for one that nobody has.
+pub(super) fn every_model(registry: &Registry, mesh: Option<&Mesh>) -> Vec<String> {
+    let here = registry.snapshot();
+    let mut names: Vec<String> =
+        here.entries.iter().flat_map(|entry| entry.condition().models.clone()).map(|model| model.id.clone()).collect();
+    if let Some(there) = mesh.map(Remote::new) {
+        let living = there.peers.list.iter().filter(|peer| peer.state(there.now, &there.config) != PeerState::Dead);
+        let models = living.flat_map(|peer| &peer.backends).flat_map(|backend| &backend.models);
+        names.extend(models.map(|model| model.id.clone()));
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// A server that several peers reach has one owner: the peer on its own machine, else the one with the lowest id. A peer
+/// that is in doubt owns nothing while another is not.
+fn once_each(mut found: Vec<Found>) -> Vec<Candidate> {
+    if found.len() > 1 {
+        found.sort_by(|a, b| {
+            let rank = |found: &Found| (found.candidate.suspect, !found.near);
+            a.endpoint.cmp(&b.endpoint).then(rank(a).cmp(&rank(b))).then(a.owner.cmp(&b.owner))
+        });
+        // One peer may well have two backends on one server, under different names.
+        let mut owner_of: Option<(Arc<str>, Option<PeerId>)> = None;
+        found.retain(|found| match &owner_of {
+            Some((endpoint, owner)) if *endpoint == found.endpoint => *owner == found.owner,
+            _ => {
+                owner_of = Some((found.endpoint.clone(), found.owner.clone()));
+                true
+            }
+        });
+    }
+    found.into_iter().map(|found| found.candidate).collect()
+}

@@ -1,0 +1,116 @@
+use super::*;
+use crate::fleet::{Kind, Source};
+
+fn spec(name: &str) -> BackendSpec {
+    BackendSpec::new(name, "http://127.0.0.1:1".parse().expect("literal"), Kind::Generic, Source::Static)
+}
+
+fn healthy_with(models: &[&str]) -> Condition {
+    Condition {
+        status: Status::Healthy,
+        models: models.iter().map(|id| Arc::new(Model::named(*id))).collect(),
+        ..Condition::default()
+    }
+}
+
+#[test]
+fn a_name_is_taken_once_and_free_again_after_removal() {
+    let registry = Registry::new(Vec::new());
+    registry.add(spec("a")).expect("free");
+    assert_eq!(registry.add(spec("a")).err(), Some(Duplicate("a".to_owned())));
+    let removed = registry.remove("a").expect("there");
+    assert!(removed.gone.is_cancelled());
+    assert!(registry.remove("a").is_none());
+    registry.add(spec("a")).expect("free again");
+}
+
+#[test]
+fn models_are_found_by_name_and_leave_with_their_backend() {
+    let registry = Registry::new(Vec::new());
+    let (a, b) = (registry.add(spec("a")).expect("free"), registry.add(spec("b")).expect("free"));
+    registry.update(&b, healthy_with(&["m", "n"]));
+    registry.update(&a, healthy_with(&["m"]));
+    let names = |model: &str| -> Vec<String> {
+        registry.snapshot().offering(model).iter().map(|offered| offered.entry.spec.name.clone()).collect()
+    };
+    assert_eq!(names("m"), ["a", "b"]);
+    assert_eq!(names("n"), ["b"]);
+    registry.remove("b");
+    assert_eq!(names("m"), ["a"]);
+    assert!(names("n").is_empty());
+}
+
+#[test]
+fn watchers_hear_of_what_matters_only() {
+    let registry = Registry::new(Vec::new());
+    let entry = registry.add(spec("a")).expect("free");
+    let mut changed = registry.changed();
+    changed.mark_unchanged();
+    registry.update(&entry, healthy_with(&["m"]));
+    assert!(changed.has_changed().expect("open"));
+    changed.mark_unchanged();
+    registry.update(&entry, healthy_with(&["m"]));
+    assert!(!changed.has_changed().expect("open"), "the same again is no news");
+}
+
+#[test]
+fn slots_are_counted_and_come_back() {
+    let registry = Registry::new(Vec::new());
+    let mut limited = spec("a");
+    limited.concurrency = Some(2);
+    let entry = registry.add(limited).expect("free");
+    let held: Vec<InFlight> = (0..2).map(|_| entry.begin().expect("a slot")).collect();
+    assert_eq!(entry.begin().err(), Some(Full));
+    assert!(entry.load().is_full());
+    drop(held);
+    let load = entry.load();
+    assert_eq!((load.in_flight, load.total), (0, 2));
+}
+
+#[test]
+fn a_lost_connection_makes_suspect_at_once_and_an_answer_clears_it() {
+    let entry = Registry::new(Vec::new()).add(spec("a")).expect("free");
+    entry.failed();
+    entry.failed();
+    assert!(!entry.is_suspect(), "two errors are within what a client's own mistakes can cause");
+    entry.failed();
+    assert!(entry.is_suspect());
+    entry.answered(std::time::Duration::from_millis(10));
+    assert!(!entry.is_suspect());
+    entry.unreachable();
+    assert!(entry.is_suspect());
+}
+
+#[test]
+fn averages_start_at_the_first_sample() {
+    let entry = Registry::new(Vec::new()).add(spec("a")).expect("free");
+    assert_eq!(entry.load().latency_ms, None);
+    entry.checked(std::time::Duration::from_millis(100));
+    assert_eq!(entry.load().latency_ms, Some(100));
+    entry.checked(std::time::Duration::from_millis(50));
+    assert_eq!(entry.load().latency_ms, Some(90));
+    entry.checked(std::time::Duration::ZERO);
+    assert_eq!(entry.load().latency_ms, Some(72));
+}
+
+/// W20: a map guard held across a second map once stopped the whole server.
+#[test]
+fn readers_and_writers_never_wait_for_each_other() {
+    let registry = Arc::new(Registry::new(Vec::new()));
+    std::thread::scope(|scope| {
+        for worker in 0..4 {
+            let registry = &registry;
+            scope.spawn(move || {
+                for round in 0..500 {
+                    let name = format!("{worker}-{}", round % 5);
+                    match registry.add(spec(&name)) {
+                        Ok(entry) => registry.update(&entry, healthy_with(&["m"])),
+                        Err(_) => drop(registry.remove(&name)),
+                    }
+                    let snapshot = registry.snapshot();
+                    assert!(snapshot.offering("m").len() <= snapshot.entries.len());
+                }
+            });
+        }
+    });
+}

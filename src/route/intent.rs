@@ -1,0 +1,70 @@
+//! What was asked, as far as routing goes by it. It names no backend and knows none.
+
+use crate::env::Dice;
+use crate::fleet::{Needs, Tier, Zone};
+
+/// What was asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Intent {
+    /// What the body asks of a model.
+    pub needs: Needs,
+    /// Whether a lower tier may answer where none of the right one can.
+    pub mode: TierMode,
+    /// What the entry peer demanded, for a request that was forwarded. No mode softens it.
+    pub floors: Option<Floors>,
+    /// Whether the request may go on to another peer.
+    pub may_hop: bool,
+    /// Whether other models may answer.
+    pub may_fall_back: bool,
+}
+
+/// What happens where no backend of the demanded tier is left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TierMode {
+    /// The request is refused.
+    #[default]
+    Strict,
+    /// Lower tiers may answer, and the answer says so.
+    Flexible,
+}
+
+/// The least that a place must be to serve a request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Floors {
+    /// Where the prompt may be read.
+    pub zone: Zone,
+    /// How capable the backend must be.
+    pub tier: Option<Tier>,
+}
+
+impl Floors {
+    /// Of each the stricter.
+    #[must_use]
+    pub fn stricter(self, other: Floors) -> Floors {
+        Floors { zone: self.zone.max(other.zone), tier: self.tier.max(other.tier) }
+    }
+}
+
+/// What a plan takes from chance: given the same, it is the same.
+pub struct Chance<'a> {
+    /// How many plans came before; `round_robin` goes by it.
+    pub turn: u64,
+    /// For `random`, and for near ties of `adaptive`.
+    pub dice: &'a mut Dice,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_floors_the_stricter_wins_in_each_respect() {
+        let tier = |number| Tier::try_from(number).ok();
+        let private = Floors { zone: Zone::Restricted, tier: None };
+        let capable = Floors { zone: Zone::Open, tier: tier(3) };
+        let both = Floors { zone: Zone::Restricted, tier: tier(3) };
+        assert_eq!(private.stricter(capable), both);
+        assert_eq!(capable.stricter(private), both);
+        assert_eq!(both.stricter(Floors { zone: Zone::Open, tier: tier(5) }).tier, tier(5));
+    }
+}

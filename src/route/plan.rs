@@ -1,0 +1,169 @@
+//! The plan of a request: which places are tried in which order, and why every other is not. Made from one immutable
+//! view of the world; it waits for nothing and asks nobody.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use super::intent::{Chance, Floors, Intent, TierMode};
+use super::policy::Demand;
+use super::rejection::{Rejection, Rule, Why};
+use super::score::Score;
+use super::strategy::{self, Ranked};
+use super::world::{Candidate, Place, World};
+use super::{Chain, Rules, Strategy, stage};
+use crate::fleet::{Kind, Model, Tier, Zone};
+
+/// What to try, in order, and what was left out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The model the client named.
+    pub asked: String,
+    /// What to try, best first. No place stands here twice for one model.
+    pub steps: Vec<Step>,
+    /// Every place that has a model of the chain and may not serve the request.
+    pub rejections: Vec<Rejection>,
+    /// The zone that is demanded of every step.
+    pub zone: Zone,
+    /// The tier that is demanded of every step; a step may be [`Step::downgraded`].
+    pub tier: Option<Tier>,
+    /// How the steps were ranked.
+    pub strategy: Strategy,
+    /// Somebody has some model of the chain, usable or not.
+    pub known: bool,
+}
+
+/// One place to try.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Where.
+    pub place: Place,
+    /// The model, by its name in the chain.
+    pub model: Arc<str>,
+    /// The model as that place has it; its `id` is what the backend answers to.
+    pub served: Arc<Model>,
+    /// What kind of backend it is.
+    pub kind: Kind,
+    /// Every slot was taken when the plan was made.
+    pub full: bool,
+    /// The model is not the one that was asked for.
+    pub fallback: bool,
+    /// Its score, under the strategy `smart`.
+    pub score: Option<Score>,
+    /// It is of a lower tier than the policies want: the tier wanted, and its own.
+    pub downgraded: Option<(Tier, Tier)>,
+    /// The zone of the place for this model.
+    pub zone: Zone,
+    /// What the owner must hold to when the step leads to another peer.
+    pub floors: Floors,
+}
+
+impl Plan {
+    /// Whether places that could have served were left out for privacy.
+    pub fn policy_removed(&self) -> bool {
+        self.rejections.iter().any(|rejection| rejection.rule() == Rule::Privacy)
+    }
+}
+
+/// A member of the chain, and those of its candidates that are left.
+struct Member<'w> {
+    model: &'w Arc<str>,
+    fallback: bool,
+    floors: Floors,
+    kept: Vec<&'w Candidate>,
+    /// Nothing speaks against these but that their tier is lower than policies want.
+    below: Vec<&'w Candidate>,
+}
+
+/// Plans a request: each member of the chain in order, its candidates through the stages, the rest ranked. Given the
+/// same it is the same.
+pub fn plan(intent: &Intent, chain: &Chain, rules: &Rules, world: &World, chance: &mut Chance<'_>) -> Plan {
+    let demand = rules.demand(chain);
+    let mut rejections = Vec::new();
+    let members = members(intent, chain, rules, world, demand, &mut rejections);
+    let known =
+        members.iter().any(|member| !member.kept.is_empty() || !member.below.is_empty()) || !rejections.is_empty();
+    let mut steps = Vec::new();
+    for member in &members {
+        let ranked = strategy::rank(member.kept.clone(), rules, &intent.needs, chance);
+        steps.extend(ranked.into_iter().map(|ranked| step(member, ranked)));
+    }
+    if steps.is_empty() && intent.mode == TierMode::Flexible {
+        for member in &members {
+            let mut ranked = strategy::rank(member.below.clone(), rules, &intent.needs, chance);
+            ranked.sort_by_key(|(candidate, _)| (candidate.suspect, Reverse(candidate.tier)));
+            steps.extend(ranked.into_iter().map(|ranked| step(member, ranked)));
+        }
+    } else {
+        rejections.extend(members.iter().flat_map(too_low));
+    }
+    let floors = demand.floors.stricter(intent.floors.unwrap_or_default());
+    Plan {
+        asked: chain.asked.clone(),
+        steps,
+        rejections,
+        zone: floors.zone,
+        tier: floors.tier,
+        strategy: rules.strategy,
+        known,
+    }
+}
+
+/// The members of the chain that anyone has, with the candidates that passed every stage.
+fn members<'w>(
+    intent: &Intent,
+    chain: &Chain,
+    rules: &Rules,
+    world: &'w World,
+    demand: Demand,
+    rejections: &mut Vec<Rejection>,
+) -> Vec<Member<'w>> {
+    let entry = intent.floors.unwrap_or_default();
+    let may_fall_back = intent.may_fall_back && demand.fallback_allowed;
+    let models = chain.models().take(if may_fall_back { usize::MAX } else { 1 });
+    let mut members = Vec::new();
+    for (index, model) in models.enumerate() {
+        let Some(offer) = world.offer(model) else { continue };
+        let fallback = index > 0;
+        let own = if fallback { demand.and(rules.demand_of(model)) } else { demand };
+        let floors = own.floors.stricter(entry);
+        let mut member = Member { model: &offer.model, fallback, floors, kept: Vec::new(), below: Vec::new() };
+        for candidate in &offer.candidates {
+            match stage::objection(candidate, intent, floors) {
+                None => member.kept.push(candidate),
+                Some(Why::BelowTier { .. }) if Some(candidate.tier) >= entry.tier => member.below.push(candidate),
+                Some(why) => rejections.push(reject(&member, candidate, why)),
+            }
+        }
+        members.push(member);
+    }
+    members
+}
+
+fn reject(member: &Member<'_>, candidate: &Candidate, why: Why) -> Rejection {
+    Rejection { place: candidate.place.clone(), model: member.model.clone(), why }
+}
+
+fn too_low<'a>(member: &'a Member<'_>) -> impl Iterator<Item = Rejection> + 'a {
+    member.below.iter().filter_map(|candidate| {
+        let wanted = member.floors.tier?;
+        Some(reject(member, candidate, Why::BelowTier { has: candidate.tier, wanted }))
+    })
+}
+
+fn step(member: &Member<'_>, (candidate, score): Ranked<'_>) -> Step {
+    let has = candidate.tier;
+    let downgraded = member.floors.tier.filter(|wanted| has < *wanted).map(|wanted| (wanted, has));
+    let tier = if downgraded.is_some() { Some(has) } else { member.floors.tier };
+    Step {
+        place: candidate.place.clone(),
+        model: member.model.clone(),
+        served: candidate.model.clone(),
+        kind: candidate.kind,
+        full: candidate.load.is_full(),
+        fallback: member.fallback,
+        score,
+        downgraded,
+        zone: candidate.effective_zone(),
+        floors: Floors { zone: member.floors.zone, tier },
+    }
+}
