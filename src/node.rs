@@ -116,7 +116,8 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
     }
 
     let mesh = start_mesh(&config, http, &registry, env).await?;
-    let gateway = Arc::new(Gateway::new(rules, manner(&config, mesh.as_ref(), env), registry.clone(), mesh.clone(), env));
+    let gateway =
+        Arc::new(Gateway::new(rules, manner(&config, mesh.as_ref(), env), registry.clone(), mesh.clone(), env));
     if let Some(mesh) = &mesh {
         mesh.serve_with(gateway.clone());
     }

@@ -158,12 +158,7 @@ impl Endpoint {
     }
 
     /// Makes a link of a connection whose handshake is done.
-    fn take_in(
-        &self,
-        connection: quinn::Connection,
-        wanted: Option<&PeerId>,
-        epoch: u64,
-    ) -> Result<Link, DialError> {
+    fn take_in(&self, connection: quinn::Connection, wanted: Option<&PeerId>, epoch: u64) -> Result<Link, DialError> {
         let turned_away = |connection: quinn::Connection, error| {
             connection.close(close::NOT_WANTED, b"not wanted");
             Err(error)
@@ -240,11 +235,7 @@ impl Endpoint {
     }
 
     /// Dials every address at once and keeps the first connection whose other end is `wanted`, or anyone if nobody is.
-    pub(super) async fn dial(
-        &self,
-        addresses: Vec<SocketAddr>,
-        wanted: Option<&PeerId>,
-    ) -> Result<Link, DialError> {
+    pub(super) async fn dial(&self, addresses: Vec<SocketAddr>, wanted: Option<&PeerId>) -> Result<Link, DialError> {
         let epoch = self.links.epoch();
         let config = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut dials: FuturesUnordered<_> = addresses

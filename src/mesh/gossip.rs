@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use chitchat::transport::{Socket, Transport};
-use chitchat::{ChitchatConfig, ChitchatHandle, ChitchatId, ChitchatMessage, Deserializable, FailureDetectorConfig, Serializable};
+use chitchat::{
+    ChitchatConfig, ChitchatHandle, ChitchatId, ChitchatMessage, Deserializable, FailureDetectorConfig, Serializable,
+};
 use tokio::sync::mpsc;
 
 use super::counters::Counters;

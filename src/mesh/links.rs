@@ -266,9 +266,10 @@ impl Links {
     /// Everyone there is a connection to.
     pub(super) fn linked(&self) -> Vec<Link> {
         let table = self.table();
-        let links = table.contacts.iter().filter_map(|(peer, contact)| {
-            Some(Link { peer: peer.clone(), connection: contact.usable()?.clone() })
-        });
+        let links = table
+            .contacts
+            .iter()
+            .filter_map(|(peer, contact)| Some(Link { peer: peer.clone(), connection: contact.usable()?.clone() }));
         links.collect()
     }
 

@@ -14,8 +14,8 @@ mod hints;
 mod junk;
 mod links;
 
-mod attend;
 mod accept;
+mod attend;
 mod forward;
 mod wire;
 
@@ -112,7 +112,9 @@ pub enum StartError {
     #[error("mesh.key: {0}")]
     Key(#[from] KeyError),
     /// The port cannot be bound.
-    #[error("cannot listen on UDP {address} for peers: {error}. Stop whatever uses it, or set `mesh.listen` to another")]
+    #[error(
+        "cannot listen on UDP {address} for peers: {error}. Stop whatever uses it, or set `mesh.listen` to another"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -349,8 +351,7 @@ impl Mesh {
     /// What people should know of their mesh.
     pub fn warnings(&self) -> Vec<Warning> {
         let Inner { identity, rounds, .. } = &*self.0;
-        let ours =
-            warnings::Ours { id: identity.id(), version: rounds.ours.version, policies: &rounds.ours.policies };
+        let ours = warnings::Ours { id: identity.id(), version: rounds.ours.version, policies: &rounds.ours.policies };
         warnings::warnings(&self.peers(), &ours, Instant::now(), &rounds.config)
     }
 
@@ -374,8 +375,7 @@ async fn resolve(entries: &[String], env: &Env) -> Result<Vec<SocketAddr>, Start
     let mut addresses = Vec::new();
     for entry in entries {
         let wrong = |reason: String| StartError::Advertise { entry: entry.clone(), reason };
-        let (host, port) =
-            hints::host_and_port(entry).ok_or_else(|| wrong("it has no host or no port".to_owned()))?;
+        let (host, port) = hints::host_and_port(entry).ok_or_else(|| wrong("it has no host or no port".to_owned()))?;
         let resolved = env.net.resolve(host, port).await.map_err(|error| wrong(error.to_string()))?;
         addresses.extend(resolved);
     }

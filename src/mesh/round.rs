@@ -204,9 +204,8 @@ impl Gossiping<'_> {
         let mine = (ours.mine)();
         accept.set_loads(mine.iter().map(|backend| (backend.about.name.clone(), backend.load)).collect());
         let (peers, now) = (self.rounds.peers.load_full(), Instant::now());
-        let alive = peers.list.iter().filter(|peer| {
-            matches!(peer.state(now, config), PeerState::Alive | PeerState::Draining)
-        });
+        let alive =
+            peers.list.iter().filter(|peer| matches!(peer.state(now, config), PeerState::Alive | PeerState::Draining));
         let mut sees: Vec<PeerId> = alive.map(|peer| peer.id.clone()).collect();
         sees.sort();
         let facts = publish::facts(about, sees.into_iter(), &mine, self.membership.key.is_keyed());

@@ -36,6 +36,7 @@ fn request() -> Request {
         headers,
         body: Bytes::from_static(b"{}"),
         origin: Origin::Client,
+        caller: None,
     }
 }
 
