@@ -20,7 +20,7 @@ fn every_rule_names_its_key() {
         ("discovery.service_types = ['_llm._tcp', 'llm']", "discovery.service_types[1]", "_llm._tcp"),
         ("routing.weights = { priority = 0, load = 0, latency = 0 }", "routing.weights", "at least one"),
         ("routing.policies = [{ model_pattern = '[a' }]", "routing.policies[0].model_pattern", "unclosed"),
-        ("routing.aliases = { a = 'b', b = 'a' }", "routing.aliases", "Circular alias detected"),
+        ("routing.aliases = { a = 'b', b = 'a' }", "routing.aliases.a", "Circular alias detected"),
         ("routing.fallbacks = { a = ['a'] }", "routing.fallbacks.a", "own fallback"),
         ("mesh.name = ''", "mesh.name", "empty"),
         ("mesh.key = 'short'", "mesh.key", "256 bits"),
