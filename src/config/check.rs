@@ -6,6 +6,7 @@ use url::Url;
 
 use super::{Backend, Config, Problem, later, shape};
 use crate::fleet::{Kind, Locality};
+use crate::route::Rules;
 
 /// What a mesh key looks like, for messages.
 pub(super) const KEY_FORM: &str = "a key is 256 bits, 52 characters of base32, as `nexus mesh invite` makes it";
@@ -88,6 +89,11 @@ pub fn mesh_key(text: &str) -> Option<[u8; 32]> {
     bytes.try_into().ok()
 }
 
+/// A mesh key as it is passed on: 52 characters of lower-case base32.
+pub fn mesh_key_text(key: &[u8; 32]) -> String {
+    data_encoding::BASE32_NOPAD.encode(key).to_ascii_lowercase()
+}
+
 /// Host and port of `host:port`; an IPv6 address stands in brackets.
 pub fn host_and_port(text: &str) -> Option<(&str, u16)> {
     let (host, port) = text.rsplit_once(':')?;
@@ -143,9 +149,8 @@ impl Found {
     }
 
     fn routing(&mut self, config: &Config) {
-        let weights = config.routing.weights;
-        if u64::from(weights.priority) + u64::from(weights.load) + u64::from(weights.latency) == 0 {
-            self.add("routing.weights", "all weights are 0: at least one must count");
+        if let Err(problems) = Rules::new(&config.routing) {
+            problems.into_iter().for_each(|problem| self.add(problem.path, problem.message));
         }
         for (index, policy) in config.routing.policies.iter().enumerate() {
             if policy.max_cost_per_request.is_some_and(|cost| !(cost.is_finite() && cost > 0.0)) {
