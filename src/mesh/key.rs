@@ -20,7 +20,9 @@ pub struct MeshKey {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Neither 52 characters of base32 nor 64 of hex.
-    #[error("the mesh key must be 52 characters of base32 or 64 of hex, as `nexus mesh invite` prints it; this has {0}")]
+    #[error(
+        "the mesh key must be 52 characters of base32 or 64 of hex, as `nexus mesh invite` prints it; this has {0}"
+    )]
     Length(usize),
     /// The length is right, the alphabet is not.
     #[error("the mesh key contains a character that is neither base32 nor hex: copy it again from `nexus mesh invite`")]

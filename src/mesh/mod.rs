@@ -14,8 +14,8 @@ mod hints;
 mod junk;
 mod links;
 
-mod attend;
 mod accept;
+mod attend;
 mod forward;
 mod wire;
 
@@ -112,7 +112,9 @@ pub enum StartError {
     #[error("mesh.key: {0}")]
     Key(#[from] KeyError),
     /// The port cannot be bound.
-    #[error("cannot listen on UDP {address} for peers: {error}. Stop whatever uses it, or set `mesh.listen` to another")]
+    #[error(
+        "cannot listen on UDP {address} for peers: {error}. Stop whatever uses it, or set `mesh.listen` to another"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -171,7 +173,8 @@ impl Mesh {
         let courier =
             gossip::Courier { endpoint: endpoint.clone(), mailbox: mailbox.clone(), counters: counters.clone(), junk };
         let started = env.clock.unix_millis();
-        let ours = round::Ours { name: peer_name, version, policies, started, advertise, listen, mine };
+        let name = presentable(&peer_name, identity.id());
+        let ours = round::Ours { name, version, policies, started, advertise, listen, mine };
         let rounds = round::Rounds::new(config, ours, env.clone(), accept.clone(), courier, counters.clone());
         let hints = hints::Hints::new(endpoint.clone(), env.clone());
         hints.restart(&membership.seeds);
@@ -334,8 +337,7 @@ impl Mesh {
     /// What people should know of their mesh.
     pub fn warnings(&self) -> Vec<Warning> {
         let Inner { identity, rounds, .. } = &*self.0;
-        let ours =
-            warnings::Ours { id: identity.id(), version: rounds.ours.version, policies: &rounds.ours.policies };
+        let ours = warnings::Ours { id: identity.id(), version: rounds.ours.version, policies: &rounds.ours.policies };
         warnings::warnings(&self.peers(), &ours, Instant::now(), &rounds.config)
     }
 
@@ -350,6 +352,12 @@ impl Mesh {
     }
 }
 
+/// A name that is fit for tables and headers; an id where there is none.
+fn presentable(name: &str, id: &PeerId) -> String {
+    let name: String = name.trim().chars().filter(|letter| !letter.is_control()).take(64).collect();
+    if name.is_empty() { id.short().to_owned() } else { name }
+}
+
 fn credentials(membership: &Membership, identity: &Identity, env: &Env) -> Result<tls::Credentials, StartError> {
     tls::Credentials::new(&membership.key, &membership.name, identity, env.clock.clone())
         .map_err(|error| StartError::Tls(error.to_string()))
@@ -359,8 +367,7 @@ async fn resolve(entries: &[String], env: &Env) -> Result<Vec<SocketAddr>, Start
     let mut addresses = Vec::new();
     for entry in entries {
         let wrong = |reason: String| StartError::Advertise { entry: entry.clone(), reason };
-        let (host, port) =
-            hints::host_and_port(entry).ok_or_else(|| wrong("it has no host or no port".to_owned()))?;
+        let (host, port) = hints::host_and_port(entry).ok_or_else(|| wrong("it has no host or no port".to_owned()))?;
         let resolved = env.net.resolve(host, port).await.map_err(|error| wrong(error.to_string()))?;
         addresses.extend(resolved);
     }

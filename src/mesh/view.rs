@@ -286,7 +286,8 @@ impl Row {
     /// `None` while it has not said who it is.
     fn peer(&self, id: &PeerId, reach: Reach) -> Option<Peer> {
         let about = self.about.as_ref()?;
-        let agreed = self.skews.iter().copied().min_by_key(|skew| skew.unsigned_abs()).filter(|_| self.skews.len() == 2);
+        let agreed =
+            self.skews.iter().copied().min_by_key(|skew| skew.unsigned_abs()).filter(|_| self.skews.len() == 2);
         Some(Peer {
             id: id.clone(),
             name: about.name.clone(),
@@ -310,7 +311,8 @@ impl Row {
 
 /// The same model as before where it is the same: thousands of them are not copied because a load has changed.
 fn kept(old: Option<&Arc<PeerBackend>>, model: &Model) -> Arc<Model> {
-    let at = old.and_then(|old| old.models.binary_search_by(|known| known.id.cmp(&model.id)).ok().map(|at| &old.models[at]));
+    let at =
+        old.and_then(|old| old.models.binary_search_by(|known| known.id.cmp(&model.id)).ok().map(|at| &old.models[at]));
     at.filter(|known| ***known == *model).cloned().unwrap_or_else(|| Arc::new(model.clone()))
 }
 

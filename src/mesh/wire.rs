@@ -100,8 +100,7 @@ impl<'a> Head<'a> {
 
     /// Reads a head of this version or a later one.
     pub(super) fn read(frame: &'a [u8]) -> Result<Self, HeadError> {
-        let head: Head<'a> =
-            serde_json::from_slice(frame).map_err(|error| HeadError::Malformed(error.to_string()))?;
+        let head: Head<'a> = serde_json::from_slice(frame).map_err(|error| HeadError::Malformed(error.to_string()))?;
         if head.dialect != DIALECT {
             return Err(HeadError::Dialect(head.dialect.chars().take(32).collect()));
         }
@@ -228,10 +227,7 @@ fn outbound(headers: &HeaderMap, wanted: impl Fn(&HeaderName) -> bool) -> Vec<(C
         .collect()
 }
 
-fn inbound<'h>(
-    headers: impl Iterator<Item = (&'h str, &'h str)>,
-    wanted: impl Fn(&HeaderName) -> bool,
-) -> HeaderMap {
+fn inbound<'h>(headers: impl Iterator<Item = (&'h str, &'h str)>, wanted: impl Fn(&HeaderName) -> bool) -> HeaderMap {
     let mut room = MAX_HEADER_BYTES;
     headers
         .filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::from_str(value).ok()?)))

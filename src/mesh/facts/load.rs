@@ -72,10 +72,7 @@ mod tests {
     #[test]
     fn a_later_version_is_understood() {
         let load = Load { in_flight: 2, ..Load::default() };
-        assert_eq!(
-            decode("load/gpu", r#"{"v":7,"in_flight":2,"watts":300}"#),
-            Ok(Fact::Load("gpu".to_owned(), load))
-        );
+        assert_eq!(decode("load/gpu", r#"{"v":7,"in_flight":2,"watts":300}"#), Ok(Fact::Load("gpu".to_owned(), load)));
         assert_eq!(decode("load/gpu", r#"{"in_flight":-1}"#), Err(Dropped::Malformed));
         assert_eq!(decode("load/", "{}"), Err(Dropped::Malformed));
     }

@@ -153,7 +153,8 @@ mod tests {
 
     #[test]
     fn two_digits_stay() {
-        for (value, rounded) in [(0, 0), (99, 99), (100, 100), (129, 120), (98_765, 98_000), (u64::MAX, 18 * 10u64.pow(18))]
+        for (value, rounded) in
+            [(0, 0), (99, 99), (100, 100), (129, 120), (98_765, 98_000), (u64::MAX, 18 * 10u64.pow(18))]
         {
             assert_eq!(two_digits(value), rounded);
         }
