@@ -148,6 +148,7 @@ struct Inner {
     forward: forward::Forward,
     membership: ArcSwap<Membership>,
     gossiping: Mutex<CancellationToken>,
+    _attendant: Arc<attend::Attendant>,
 }
 
 impl Mesh {
@@ -179,7 +180,12 @@ impl Mesh {
         let hints = hints::Hints::new(endpoint.clone(), env.clone());
         hints.restart(&membership.seeds);
         let attendant = attend::Attendant::new(endpoint.clone(), accept.clone(), mailbox, env.tasks.clone());
-        endpoint.run(move |link| attendant.attend(link));
+        let attending = Arc::downgrade(&attendant);
+        endpoint.run(move |link| {
+            if let Some(attendant) = attending.upgrade() {
+                attendant.attend(link);
+            }
+        });
         env.tasks.spawn("mesh-hints", hints.clone().run());
 
         let forward = forward::Forward { endpoint: endpoint.clone(), counters };
@@ -193,6 +199,7 @@ impl Mesh {
             forward,
             membership: ArcSwap::from_pointee(membership),
             gossiping: Mutex::new(CancellationToken::new()),
+            _attendant: attendant,
         }));
         mesh.gossip().await;
         Ok(mesh)

@@ -151,10 +151,16 @@ impl Node {
         let listen = self.mesh.myself().listen;
         self.cable.pull();
         self.env.tasks.stop(Duration::from_secs(5)).await;
-        let Node { mesh, directory, .. } = self;
-        drop(mesh);
+        let Node { mesh, directory, env, .. } = self;
+        drop((mesh, env));
+        free(listen).await;
         (directory, listen)
     }
+}
+
+/// Waits until nobody is bound to an address.
+async fn free(address: SocketAddr) {
+    within(10, "the port is free", || std::net::UdpSocket::bind(address).is_ok()).await;
 }
 
 pub(super) fn request(body: impl Into<bytes::Bytes>) -> Request {
