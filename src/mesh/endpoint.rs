@@ -31,6 +31,12 @@ const MAX_CANDIDATES: usize = 16;
 /// After a failure so recent, whoever wants the peer at once is told so at once.
 const FRESH_FAILURE: Duration = Duration::from_secs(1);
 
+/// Messages of gossip too large for a datagram that are under way at once.
+const MAX_LARGE: usize = 64;
+
+/// Gossip that waits for a connection must surely fit its first datagram, in bytes.
+const MAX_KEPT: usize = 1_100;
+
 /// Length of our connection ids, in bytes.
 const CONNECTION_ID: usize = 8;
 
@@ -47,6 +53,7 @@ pub(super) struct Endpoint {
     attend: OnceLock<Attend>,
     handshakes: Arc<Semaphore>,
     sources: Mutex<BTreeMap<IpAddr, usize>>,
+    large: Arc<Semaphore>,
 }
 
 /// Why a peer could not be reached, for people.
@@ -88,6 +95,7 @@ impl Endpoint {
             attend: OnceLock::new(),
             handshakes: Arc::new(Semaphore::new(MAX_HANDSHAKES)),
             sources: Mutex::default(),
+            large: Arc::new(Semaphore::new(MAX_LARGE)),
         }))
     }
 
@@ -222,8 +230,8 @@ impl Endpoint {
                 if let Some(connection) = self.links.get(peer) {
                     return Ok(connection);
                 }
-                if self.links.failed_lately(peer, FRESH_FAILURE) {
-                    return Err("it cannot be reached".to_owned());
+                if self.links.gave_up(peer) {
+                    return Err("nobody answers where it was heard of".to_owned());
                 }
                 let _ = changed.changed().await;
             }
@@ -264,7 +272,7 @@ impl Endpoint {
     pub(super) fn gossip(self: &Arc<Self>, to: SocketAddr, message: Vec<u8>) -> bool {
         let Some(peer) = self.links.at_gossip_address(to) else { return false };
         let Some(connection) = self.links.get(&peer) else {
-            if connection_limit() >= message.len() {
+            if message.len() <= MAX_KEPT {
                 self.links.keep(&peer, message.into());
             }
             self.ensure(&peer, false);
@@ -273,7 +281,9 @@ impl Endpoint {
         if connection.max_datagram_size().is_some_and(|limit| message.len() <= limit) {
             return connection.send_datagram(message.into()).is_ok();
         }
+        let Ok(permit) = self.large.clone().try_acquire_owned() else { return false };
         self.env.tasks.spawn("mesh-gossip-large", async move {
+            let _permit = permit;
             let Ok(mut stream) = connection.open_uni().await else { return };
             let _ = stream.write_chunk(message.into()).await;
         });
@@ -284,11 +294,6 @@ impl Endpoint {
     pub(super) fn gossip_address(&self) -> SocketAddr {
         gossip_address(&self.me)
     }
-}
-
-/// What surely fits a first datagram.
-fn connection_limit() -> usize {
-    1_100
 }
 
 fn readable(error: quinn::ConnectionError) -> String {

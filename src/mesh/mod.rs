@@ -148,6 +148,7 @@ struct Inner {
     forward: forward::Forward,
     membership: ArcSwap<Membership>,
     gossiping: Mutex<CancellationToken>,
+    _attendant: Arc<attend::Attendant>,
 }
 
 impl Mesh {
@@ -173,12 +174,18 @@ impl Mesh {
         let courier =
             gossip::Courier { endpoint: endpoint.clone(), mailbox: mailbox.clone(), counters: counters.clone(), junk };
         let started = env.clock.unix_millis();
-        let ours = round::Ours { name: peer_name, version, policies, started, advertise, listen, mine };
+        let name = presentable(&peer_name, identity.id());
+        let ours = round::Ours { name, version, policies, started, advertise, listen, mine };
         let rounds = round::Rounds::new(config, ours, env.clone(), accept.clone(), courier, counters.clone());
         let hints = hints::Hints::new(endpoint.clone(), env.clone());
         hints.restart(&membership.seeds);
         let attendant = attend::Attendant::new(endpoint.clone(), accept.clone(), mailbox, env.tasks.clone());
-        endpoint.run(move |link| attendant.attend(link));
+        let attending = Arc::downgrade(&attendant);
+        endpoint.run(move |link| {
+            if let Some(attendant) = attending.upgrade() {
+                attendant.attend(link);
+            }
+        });
         env.tasks.spawn("mesh-hints", hints.clone().run());
 
         let forward = forward::Forward { endpoint: endpoint.clone(), counters };
@@ -192,6 +199,7 @@ impl Mesh {
             forward,
             membership: ArcSwap::from_pointee(membership),
             gossiping: Mutex::new(CancellationToken::new()),
+            _attendant: attendant,
         }));
         mesh.gossip().await;
         Ok(mesh)
@@ -364,6 +372,12 @@ impl Mesh {
     pub fn serving(&self) -> usize {
         self.0.accept.in_progress()
     }
+}
+
+/// A name that is fit for tables and headers; an id where there is none.
+fn presentable(name: &str, id: &PeerId) -> String {
+    let name: String = name.trim().chars().filter(|letter| !letter.is_control()).take(64).collect();
+    if name.is_empty() { id.short().to_owned() } else { name }
 }
 
 fn credentials(membership: &Membership, identity: &Identity, env: &Env) -> Result<tls::Credentials, StartError> {

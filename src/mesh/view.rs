@@ -155,8 +155,11 @@ impl View {
         for peer in &self.peers.list {
             let state = peer.state(now, config);
             let before = self.states.get(&peer.id).copied();
-            // What others remember of a dead peer is no news.
-            if before != Some(state) && !(before.is_none() && state == PeerState::Dead) {
+            if before.is_none() && state == PeerState::Dead {
+                // What others remember of a dead peer is no news.
+                continue;
+            }
+            if before != Some(state) {
                 let (id, name, address) = (peer.id.clone(), peer.name.clone(), peer.addresses.first().copied());
                 events.push(Event { id, name, address, before, now: state });
             }
