@@ -3,10 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::env::{Announcement, Sighting};
-use crate::fleet::PeerId;
-
-/// The service that peers announce.
-pub const PEER_SERVICE: &str = "_nexus-peer._udp.local.";
+use crate::fleet::{PEER_SERVICE, PeerId};
 
 /// Who we are on the local network, and whom we look for.
 #[derive(Clone, Debug)]

@@ -49,10 +49,7 @@ pub use warnings::Warning;
 
 use crate::env::{Announcement, Env};
 use crate::exchange::{Hop, Reply, Request, Serve};
-use crate::fleet::{BackendFacts, PeerId};
-
-/// The multicast service under which peers announce themselves.
-pub const SERVICE: &str = "_nexus-peer._udp.local.";
+use crate::fleet::{BackendFacts, PEER_SERVICE, PeerId};
 
 /// Asked once per round of gossip for our own shared backends. It must be quick.
 pub type Mine = Arc<dyn Fn() -> Vec<BackendFacts> + Send + Sync>;
@@ -263,7 +260,7 @@ impl Mesh {
             ("version", self.0.rounds.ours.version.to_owned()),
         ];
         Announcement {
-            service: SERVICE.to_owned(),
+            service: PEER_SERVICE.to_owned(),
             instance: format!("nexus-{}", myself.id.short()),
             port: myself.listen.port(),
             txt: txt.map(|(key, value)| (key.to_owned(), value)).into(),

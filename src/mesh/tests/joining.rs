@@ -145,7 +145,7 @@ async fn what_cannot_start_says_why_in_one_line() {
 async fn the_announcement_names_the_mesh_and_not_its_key() {
     let one = node("one", &[]).await;
     let announcement = one.mesh.announcement();
-    assert_eq!((&*announcement.service, announcement.port), (SERVICE, one.mesh.myself().listen.port()));
+    assert_eq!((&*announcement.service, announcement.port), (PEER_SERVICE, one.mesh.myself().listen.port()));
     let txt = |key: &str| announcement.txt.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
     assert_eq!(txt("id"), Some(one.id().to_string()));
     assert_eq!(txt("mesh"), Some(one.mesh.mesh_tag()));

@@ -174,6 +174,7 @@ pub(super) fn request(body: impl Into<bytes::Bytes>) -> Request {
         headers,
         body: body.into(),
         origin: Origin::Client,
+        caller: None,
     }
 }
 
@@ -239,6 +240,10 @@ impl Net for CableNet {
 
     fn own_addresses(&self) -> Vec<std::net::IpAddr> {
         RealNet.own_addresses()
+    }
+
+    fn host_name(&self) -> String {
+        RealNet.host_name()
     }
 }
 
