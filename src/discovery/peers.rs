@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::env::{Announcement, Sighting};
-use crate::fleet::{PEER_SERVICE, PeerId};
+use crate::fleet::PeerId;
 
 /// Who we are on the local network, and whom we look for.
 #[derive(Clone, Debug)]
@@ -44,6 +44,7 @@ pub(super) fn read(sighting: &Sighting, ours: &Herald) -> Option<PeerSeen> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::PEER_SERVICE;
 
     fn herald() -> Herald {
         let announcement =
