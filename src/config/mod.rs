@@ -17,15 +17,14 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use check::{backend_url, check, host_and_port, mesh_key};
+pub use check::{check, host_and_port, mesh_key, mesh_key_text};
 pub(crate) use edit::create;
 pub use edit::{Editor, WriteError};
 pub use environment::{Lookup, process};
 pub use example::{example, first, minimal};
 pub use later::{Backend, Budget, Fleet, HardLimitAction, Lifecycle, Quality, Queue};
-pub(crate) use load::expand;
 pub use load::{DEFAULT_FILE, LoadError, Loaded, Problems, Sources, load};
-pub use secrets::{ADMIN_TOKEN, ClientSecret, Secrets, Warning, digest};
+pub use secrets::{ADMIN_TOKEN, ClientSecret, Secrets, Warning};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -6,7 +6,8 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::environment::Lookup;
 use super::{Backend, Config, check};
-use crate::fleet::{BackendSpec, Source};
+use crate::api::digest;
+use crate::fleet::{BackendSpec, InvalidUrl, Source, root_url};
 
 /// Something that is left out, and why: one line.
 pub type Warning = String;
@@ -96,7 +97,7 @@ impl Backend {
         if !check::is_spoken(self.kind) {
             return Err(format!("backend `{}` is left out: type `{}` is not served yet", self.name, self.kind));
         }
-        let url = check::backend_url(&self.url).map_err(|problem| format!("backend `{}`: {problem}", self.name))?;
+        let url = root_url(&self.url).map_err(|InvalidUrl(problem)| format!("backend `{}`: {problem}", self.name))?;
         let key = match self.api_key_env.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
             None => None,
             Some(variable) => {
@@ -115,13 +116,6 @@ impl Backend {
         spec.forward_client_auth = self.forward_client_auth;
         Ok(spec)
     }
-}
-
-/// The hash by which a client's key is known.
-pub fn digest(key: &str) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, key.as_bytes()).as_ref());
-    bytes
 }
 
 /// 64 hex digits.

@@ -72,8 +72,9 @@ async fn when_all_fail_it_is_502_and_says_nothing_of_where() {
     for broken in [Answer::json(500, "sk-secret http://inside"), Answer::hang_up(), Answer::json(200, "<html>")] {
         let backend = FakeBackend::always(&["m1"], broken).await;
         let node = TestNode::start(&backend.entry("a", "")).await;
-        for body in [crate::support::chat("m1"), stream("m1")] {
-            let reply = node.client().completions(body).whole().await;
+        for path in ["/v1/chat/completions", "/v1/embeddings"] {
+            let body = r#"{"model":"m1","messages":[],"input":"x"}"#;
+            let reply = node.client().post(path, body).whole().await;
             reply.error(502, "bad_gateway", SERVER);
             let told = format!("{:?} {}", reply.headers, reply.text());
             for secret in ["http://", "sk-secret", &backend.address.port().to_string()] {

@@ -87,6 +87,19 @@ async fn a_client_that_left_and_a_stream_that_died_have_their_lines() {
     assert!(log.completed().iter().all(|line| line["status"] == "error" && line["error_message"].is_string()));
 }
 
+/// Most clients leave at `[DONE]`, before HTTP's own end: that is success.
+#[tokio::test]
+async fn a_client_that_leaves_at_the_end_of_a_stream_had_it_all() {
+    let log = Log::capture();
+    let backend = FakeBackend::always(&["m1"], Answer::stream(["data: {}\n\ndata: [DONE]\n\n"]).then_hang()).await;
+    let node = TestNode::start(&backend.entry("a", "")).await;
+    let mut reply = node.client().stream("m1").await;
+    reply.read_to("[DONE]").await;
+    drop(reply);
+    until("its line", || log.completed().len() == 1).await;
+    assert_eq!((log.completed()[0]["status"].as_str(), node.in_flight()), (Some("success"), 0));
+}
+
 /// F11, W3, W10: prompts, replies and keys are nobody's business, at any level, whatever goes wrong.
 #[tokio::test]
 async fn no_prompt_no_reply_and_no_key_is_ever_written() {

@@ -24,3 +24,5 @@ mod leaving;
 mod limits;
 mod logs;
 mod shutdown;
+// The command line.
+mod cli;

@@ -58,7 +58,7 @@ async fn what_cannot_be_added_is_refused_with_a_reason() {
     for (key, value, says) in [
         ("url", json!("ftp://x"), "Invalid URL"),
         ("url", json!("nonsense"), "Invalid URL"),
-        ("url", json!("http://user:password@x"), "Invalid URL"),
+        ("url", json!("http://user:password@x"), "credentials"),
         ("type", json!("toaster"), "Unknown backend type: toaster"),
         ("name", json!(""), "name"),
         ("name", json!("x".repeat(1000)), "name"),

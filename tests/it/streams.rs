@@ -83,6 +83,13 @@ async fn an_event_that_was_cut_in_half_is_ended_before_the_error() {
     assert!(rest.starts_with(ERROR), "{rest}");
 }
 
+/// What comes after `[DONE]` is no news: an error event there would spoil a whole answer.
+#[tokio::test]
+async fn a_stream_that_dies_after_its_end_is_whole() {
+    let reply = relayed(Answer::stream([EVENTS]).then_cut()).await;
+    assert_eq!((reply.text(), reply.broken), (EVENTS, false));
+}
+
 /// W14: a backend that stalls is noticed by its silence, not by the length of its stream.
 #[tokio::test]
 async fn a_stream_that_stalls_ends_in_an_error_event() {

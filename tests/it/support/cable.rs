@@ -55,6 +55,10 @@ impl Net for CutNet {
     fn own_addresses(&self) -> Vec<IpAddr> {
         RealNet.own_addresses()
     }
+
+    fn host_name(&self) -> String {
+        RealNet.host_name()
+    }
 }
 
 struct CutSocket {
