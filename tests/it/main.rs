@@ -19,6 +19,8 @@ mod access;
 mod health;
 mod management;
 mod models;
+// Several nodes.
+mod mesh;
 // What is held, and given back.
 mod leaving;
 mod limits;

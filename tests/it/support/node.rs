@@ -118,6 +118,11 @@ impl TestNode {
         until("nobody is connected", || self.tasks("connection") == 0).await;
     }
 
+    /// Where other peers reach it.
+    pub(crate) fn mesh_address(&self) -> SocketAddr {
+        self.node().mesh().expect("the mesh is on").myself().listen
+    }
+
     /// Stops it as a signal does.
     pub(crate) async fn stop(&mut self, grace: Duration) {
         self.node.take().expect("running").stop(grace).await;
