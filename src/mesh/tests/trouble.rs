@@ -138,7 +138,7 @@ async fn a_mesh_survives_the_end_of_its_gossip() {
     meet(&one, &two).await;
     let three = node("three", &[&two]).await;
     one.mesh.0.rounds.forget();
-    one.mesh.gossip().await;
+    one.mesh.gossip(&mut *one.mesh.0.gossiping.lock().await);
     meet(&one, &two).await;
     meet(&one, &three).await;
     assert_eq!(two.mesh.peers().list.len(), 2, "the new generation takes the place of the old");
