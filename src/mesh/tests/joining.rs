@@ -1,3 +1,5 @@
+//! Who finds whom, who is let in, and how one leaves.
+
 use super::super::*;
 use super::support::*;
 use crate::fleet::PeerState;

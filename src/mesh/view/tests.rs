@@ -1,3 +1,5 @@
+//! Rows of gossip, and what is made of them as time passes.
+
 use std::time::Duration;
 
 use super::*;
