@@ -350,6 +350,11 @@ impl Mesh {
         warnings::warnings(&self.peers(), &ours, Instant::now(), &rounds.config)
     }
 
+    /// `[mesh]`, as this node was started with it: the age of news is judged by it.
+    pub fn config(&self) -> &Config {
+        &self.0.rounds.config
+    }
+
     /// What the mesh counts.
     pub fn counters(&self) -> Arc<Counters> {
         self.0.rounds.counters.clone()
