@@ -1,3 +1,5 @@
+//! Nodes for tests: real ones, on loopback, each with a cable that can be pulled. No waiting but for conditions.
+
 use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
