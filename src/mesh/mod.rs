@@ -289,11 +289,6 @@ impl Mesh {
         self.0.membership.load().key.is_keyed()
     }
 
-    /// `[mesh]`, as this node was started with it.
-    pub fn config(&self) -> &Config {
-        &self.0.rounds.config
-    }
-
     /// Forwards a request to one peer, and gives its reply as soon as the head of it is there. `deadline` is how long to
     /// wait for that. The load of the backend, where its owner tells it, is an extension of the reply.
     ///
