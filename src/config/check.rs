@@ -2,10 +2,9 @@
 //! first. It reads no file and changes nothing.
 
 use toml::{Table, Value};
-use url::Url;
 
 use super::{Backend, Config, Problem, later, shape};
-use crate::fleet::{Kind, Locality};
+use crate::fleet::{InvalidUrl, Kind, Locality, root_url};
 use crate::route::Rules;
 
 /// What a mesh key looks like, for messages.
@@ -53,30 +52,6 @@ pub(super) fn suspicious(config: &Config, set: &Table) -> Vec<String> {
 }
 
 const COMPONENTS: [&str; 5] = ["routing", "api", "health", "discovery", "mesh"];
-
-/// The root of a backend: `http` or `https`, without a trailing `/` or `/v1`.
-///
-/// # Errors
-/// What is wrong with the text, as a phrase.
-pub fn backend_url(text: &str) -> Result<Url, String> {
-    let mut url =
-        Url::parse(text.trim()).map_err(|error| format!("`{text}` is no URL ({error}): use http://host:port"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("`{text}` is neither http nor https: use http://host:port"));
-    }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(format!("`{text}` names no host: use http://host:port"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("a URL may not hold credentials: name a variable in `api_key_env`".to_owned());
-    }
-    let path = url.path().trim_end_matches('/');
-    let root = path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/').to_owned();
-    url.set_path(&root);
-    url.set_query(None);
-    url.set_fragment(None);
-    Ok(url)
-}
 
 /// The 32 bytes of a mesh key: base32 in any case, or hex.
 pub fn mesh_key(text: &str) -> Option<[u8; 32]> {
@@ -232,7 +207,7 @@ impl Found {
 
     fn backend(&mut self, at: &str, backend: &Backend, before: &[Backend]) {
         self.name(at, &backend.name, before.iter().map(|other| other.name.as_str()));
-        if let Err(message) = backend_url(&backend.url) {
+        if let Err(InvalidUrl(message)) = root_url(&backend.url) {
             self.add(format!("{at}.url"), message);
         }
         let variable = backend.api_key_env.as_deref().map(str::trim);

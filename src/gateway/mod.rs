@@ -18,6 +18,7 @@ use futures_util::future::BoxFuture;
 use http::header;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::dialect::{self, Inspection};
 use crate::env::{Dice, Env, HttpExchange};
@@ -59,6 +60,7 @@ pub struct Gateway {
     mesh: Option<Mesh>,
     http: Arc<dyn HttpExchange>,
     slots: Arc<Semaphore>,
+    cutting: CancellationToken,
     turn: AtomicU64,
     dice: Mutex<Dice>,
 }
@@ -70,6 +72,7 @@ impl Gateway {
         Gateway {
             rules,
             slots,
+            cutting: CancellationToken::new(),
             manner,
             registry,
             mesh,
@@ -77,6 +80,11 @@ impl Gateway {
             turn: AtomicU64::new(0),
             dice: Mutex::new(env.seed.fork("routing")),
         }
+    }
+
+    /// Ends every stream that is still under way, with an error event where its client understands one.
+    pub fn cut(&self) {
+        self.cutting.cancel();
     }
 
     /// Answers a client. A failure is an answer, too, in the client's own error shape.
@@ -164,7 +172,8 @@ impl Gateway {
         };
         let headers = note.headers();
         let held = reply::Held { lease: answer.lease.take(), slot };
-        reply::pass_on(answer, headers, trip, held, self.manner.patience, is_entry)
+        let bounds = reply::Bounds { patience: self.manner.patience, cutting: self.cutting.clone() };
+        reply::pass_on(answer, headers, trip, held, bounds, is_entry)
     }
 }
 

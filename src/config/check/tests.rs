@@ -77,24 +77,6 @@ fn the_defaults_are_right() {
 }
 
 #[test]
-fn roots_of_backends_lose_what_every_backend_adds() {
-    for (text, root) in [
-        ("http://h:11434", "http://h:11434/"),
-        ("http://h:11434/", "http://h:11434/"),
-        ("https://api.openai.com/v1", "https://api.openai.com/"),
-        ("https://api.openai.com/v1/", "https://api.openai.com/"),
-        ("http://h/openai/v1", "http://h/openai"),
-        ("http://h/v1/v1x", "http://h/v1/v1x"),
-        (" http://[::1]:8080/ ", "http://[::1]:8080/"),
-    ] {
-        assert_eq!(backend_url(text).map(String::from), Ok(root.to_owned()), "{text}");
-    }
-    for text in ["", "h", "ftp://h", "file:///etc", "http://"] {
-        assert!(backend_url(text).is_err(), "{text}");
-    }
-}
-
-#[test]
 fn keys_of_other_lengths_are_none() {
     assert!(mesh_key(&("AbC".repeat(17) + "a")).is_some());
     assert!(mesh_key(&"0f".repeat(32)).is_some());

@@ -1,3 +1,5 @@
+//! Who finds whom, who is let in, and how one leaves.
+
 use super::super::*;
 use super::support::*;
 use crate::fleet::PeerState;
@@ -112,6 +114,7 @@ async fn a_peer_that_leaves_says_so() {
     within(2, "it is seen back", || one.sees(&two)).await;
     two.mesh.leave(Duration::from_secs(5)).await;
     within(1, "it is seen gone", || one.state_of(&two.id()) == Some(PeerState::Dead)).await;
+    assert!(one.mesh.0.endpoint.links.reach(&two.id()).left, "the connection said so as well");
 }
 
 #[tokio::test]
@@ -145,7 +148,7 @@ async fn what_cannot_start_says_why_in_one_line() {
 async fn the_announcement_names_the_mesh_and_not_its_key() {
     let one = node("one", &[]).await;
     let announcement = one.mesh.announcement();
-    assert_eq!((&*announcement.service, announcement.port), (SERVICE, one.mesh.myself().listen.port()));
+    assert_eq!((&*announcement.service, announcement.port), (PEER_SERVICE, one.mesh.myself().listen.port()));
     let txt = |key: &str| announcement.txt.iter().find(|(name, _)| name == key).map(|(_, value)| value.clone());
     assert_eq!(txt("id"), Some(one.id().to_string()));
     assert_eq!(txt("mesh"), Some(one.mesh.mesh_tag()));

@@ -1,3 +1,5 @@
+//! Nodes for tests: real ones, on loopback, each with a cable that can be pulled. No waiting but for conditions.
+
 use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
@@ -174,6 +176,7 @@ pub(super) fn request(body: impl Into<bytes::Bytes>) -> Request {
         headers,
         body: body.into(),
         origin: Origin::Client,
+        caller: None,
     }
 }
 
@@ -239,6 +242,10 @@ impl Net for CableNet {
 
     fn own_addresses(&self) -> Vec<std::net::IpAddr> {
         RealNet.own_addresses()
+    }
+
+    fn host_name(&self) -> String {
+        RealNet.host_name()
     }
 }
 

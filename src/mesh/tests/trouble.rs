@@ -1,3 +1,5 @@
+//! Silence, death, return, and junk.
+
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::BodyExt;
 
@@ -52,15 +54,36 @@ async fn a_restarted_peer_is_the_same_peer_once_and_answers_at_once() {
     assert_eq!(reply.into_body().collect().await.expect("whole").to_bytes(), "again");
 }
 
-#[tokio::test]
-async fn a_peer_that_dies_mid_reply_cuts_it() {
-    let one = node("one", &[]).await;
-    let two = unserved("two", Config { seeds: vec![one.mesh.myself().listen.to_string()], ..config() }).await;
-    two.mesh.serve_with(Arc::new(Script(|_| async {
+/// A node that begins every reply and ends none.
+async fn endless(name: &str, seed: &Node) -> Node {
+    let node = unserved(name, Config { seeds: vec![seed.mesh.myself().listen.to_string()], ..config() }).await;
+    node.mesh.serve_with(Arc::new(Script(|_| async {
         let pieces = futures_util::stream::iter([Ok(http_body::Frame::data(Bytes::from("first")))]);
         let endless = futures_util::StreamExt::chain(pieces, futures_util::stream::pending());
         Ok(Reply::new(http_body_util::StreamBody::new(endless).boxed_unsync()))
     })));
+    node
+}
+
+#[tokio::test]
+async fn a_restart_ends_the_connections_of_the_old_process_at_once() {
+    let one = node("one", &[]).await;
+    let two = endless("two", &one).await;
+    meet(&one, &two).await;
+    let mut body = one.ask(&two, &request("stream")).await.expect("a reply").into_body();
+    body.frame().await.expect("a piece").expect("whole");
+    let old = one.mesh.0.endpoint.links.get(&two.id()).expect("a connection");
+    let (directory, listen) = two.kill().await;
+    assert!(old.close_reason().is_none(), "the old process said nothing");
+    let _two = start("two", config(), directory, listen).await;
+    assert_eq!(body.frame().await.expect("an end").err(), Some(Cut::Peer));
+    assert_eq!(old.close_reason(), Some(quinn::ConnectionError::Reset));
+}
+
+#[tokio::test]
+async fn a_peer_that_dies_mid_reply_cuts_it() {
+    let one = node("one", &[]).await;
+    let two = endless("two", &one).await;
     meet(&one, &two).await;
     let mut body = one.ask(&two, &request("stream")).await.expect("a reply").into_body();
     body.frame().await.expect("a piece").expect("whole");
@@ -138,7 +161,7 @@ async fn a_mesh_survives_the_end_of_its_gossip() {
     meet(&one, &two).await;
     let three = node("three", &[&two]).await;
     one.mesh.0.rounds.forget();
-    one.mesh.gossip().await;
+    one.mesh.gossip(&mut *one.mesh.0.gossiping.lock().await);
     meet(&one, &two).await;
     meet(&one, &three).await;
     assert_eq!(two.mesh.peers().list.len(), 2, "the new generation takes the place of the old");
