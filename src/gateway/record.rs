@@ -12,7 +12,7 @@ use crate::dialect::{Inspection, Observed};
 use crate::exchange::{Origin, Refusal, Request, RequestId};
 use crate::route::{Chain, Place, Plan};
 
-/// A request's way through this peer.
+/// A request's way through this peer. Dropped before its end is told, it tells that the client went away.
 pub(super) struct Trip {
     id: RequestId,
     pub(super) started: Instant,
@@ -30,6 +30,7 @@ pub(super) struct Trip {
     prompt_preview: Option<String>,
     status: StatusCode,
     ttft_ms: u64,
+    told: bool,
 }
 
 /// What a client's leaving is written down as; it is nobody's status on the wire.
@@ -56,6 +57,7 @@ impl Trip {
             prompt_preview: None,
             status: StatusCode::OK,
             ttft_ms: 0,
+            told: false,
         }
     }
 
@@ -124,23 +126,19 @@ impl Trip {
     }
 
     /// The reply came to its end, or broke off with `error`.
-    pub(super) fn complete(self, observed: &Observed, error: Option<&str>) {
+    pub(super) fn complete(mut self, observed: &Observed, error: Option<&str>) {
         let usage = observed.usage.unwrap_or_default();
         self.write(self.status.as_u16(), error, Some((usage.prompt_tokens, usage.completion_tokens)));
     }
 
-    /// The client went away before the end.
-    pub(super) fn abandoned(self) {
-        self.write(CLIENT_LEFT, Some("the client went away"), None);
-    }
-
     /// There was no answer.
-    pub(super) fn fail(&self, status: StatusCode, message: &str) {
+    pub(super) fn fail(mut self, status: StatusCode, message: &str) {
         self.write(status.as_u16(), Some(message), None);
     }
 
     /// A peer was told why not.
-    pub(super) fn refuse(&self, refusal: &Refusal) {
+    pub(super) fn refuse(mut self, refusal: &Refusal) {
+        self.told = true;
         debug!(
             target: "nexus::mesh", request_id = self.id(), reason = refusal.reason.as_str(),
             "Refused a peer's request: {}", refusal.message
@@ -151,7 +149,8 @@ impl Trip {
         self.id.as_str()
     }
 
-    fn write(&self, status_code: u16, error: Option<&str>, tokens: Option<(u64, u64)>) {
+    fn write(&mut self, status_code: u16, error: Option<&str>, tokens: Option<(u64, u64)>) {
+        self.told = true;
         let latency_ms = millis(self.started.elapsed());
         let status = if error.is_none() && status_code < 400 { "success" } else { "error" };
         let actual_model = self.model.as_deref().filter(|model| *model != self.asked);
@@ -181,6 +180,14 @@ impl Trip {
             prompt_preview = self.prompt_preview,
             "Request completed"
         );
+    }
+}
+
+impl Drop for Trip {
+    fn drop(&mut self) {
+        if !self.told {
+            self.write(CLIENT_LEFT, Some("the client went away"), None);
+        }
     }
 }
 

@@ -201,11 +201,9 @@ impl Drop for Passing {
         if self.ended {
             return;
         }
-        // hyper does not poll past the end of a body whose length it knows.
+        // hyper does not poll past the end of a body whose length it knows. Any other trip that ends here was broken off.
         if self.first.is_none() && self.inner.is_end_stream() {
             self.settle(None);
-        } else if let Some(trip) = self.trip.take() {
-            trip.abandoned();
         }
     }
 }
