@@ -45,9 +45,14 @@ impl Machine {
         }
     }
 
+    /// Its process has died, or lives again: see [`Weather::set_down`].
+    pub(crate) fn set_down(&self, down: bool) {
+        self.weather.set_down(self.ip, down);
+    }
+
     /// The seams for its `start`-th start.
     pub(crate) fn env(&self, start: u32) -> Env {
-        let net: Arc<dyn Net> = Arc::new(SimNet::new(self.ip, self.weather.clone()));
+        let net: Arc<dyn Net> = Arc::new(SimNet::new(&self.name, self.ip, self.weather.clone()));
         let own = blake3::hash(format!("{} {} {start}", self.seed, self.name).as_bytes());
         let number = own.as_bytes()[..8].iter().fold(0, |number, byte| (number << 8) | u64::from(*byte));
         Env {

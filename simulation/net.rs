@@ -15,14 +15,15 @@ use crate::udp;
 
 /// The network of one host.
 pub(crate) struct SimNet {
+    host: String,
     ip: IpAddr,
     weather: Weather,
 }
 
 impl SimNet {
-    /// Of the host at `ip`.
-    pub(crate) fn new(ip: IpAddr, weather: Weather) -> Self {
-        SimNet { ip, weather }
+    /// Of the host called `host` at `ip`.
+    pub(crate) fn new(host: &str, ip: IpAddr, weather: Weather) -> Self {
+        SimNet { host: host.to_owned(), ip, weather }
     }
 }
 
@@ -58,6 +59,10 @@ impl Net for SimNet {
 
     fn own_addresses(&self) -> Vec<IpAddr> {
         vec![self.ip]
+    }
+
+    fn host_name(&self) -> String {
+        self.host.clone()
     }
 }
 
@@ -107,7 +112,11 @@ impl Weather {
     /// The process at `ip` has died, or lives again. Nothing reaches a dead one: not even later.
     pub(crate) fn set_down(&self, ip: IpAddr, down: bool) {
         let mut sky = self.sky();
-        if down { sky.down.insert(ip) } else { sky.down.remove(&ip) };
+        if down {
+            sky.down.insert(ip)
+        } else {
+            sky.down.remove(&ip)
+        };
     }
 
     /// Whether a datagram to `ip` is lost.
