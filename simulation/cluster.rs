@@ -136,7 +136,7 @@ impl Cluster {
                 self.0.peers[at].ended();
             }
             Order::Start(at) => {
-                self.0.peers[at].machine.set_down(false);
+                self.0.peers[at].starting();
                 sim.bounce(self.0.peers[at].machine.ip);
             }
         }
@@ -289,7 +289,7 @@ impl Cluster {
 
     /// Waits until every live peer lists every other with exactly what it has; notes how long it took as `what`.
     pub(crate) async fn agree(&self, what: &str, limit: Duration) -> Duration {
-        let live = self.0.peers.iter().filter(|peer| peer.is_running()).count();
+        let live = self.0.peers.iter().filter(|peer| peer.is_wanted()).count();
         let agreed = || {
             let sights = self.sights();
             match checks::disagreement(&sights) {
@@ -298,7 +298,10 @@ impl Cluster {
                 Some(why) => Err(why),
             }
         };
-        let took = self.within(limit, "views agree", agreed).await;
+        // What has just changed must have been looked at.
+        let looked = LOOK_EVERY + crate::run::TICK * 2;
+        sleep(looked).await;
+        let took = looked + self.within(limit, "views agree", agreed).await;
         self.measured(what, took);
         took
     }

@@ -56,6 +56,7 @@ pub(crate) struct Peer {
     claims: Claims,
     starts: AtomicU32,
     running: AtomicBool,
+    wanted: AtomicBool,
     stop: Notify,
     sight: Mutex<Option<Sight>>,
 }
@@ -69,6 +70,7 @@ impl Peer {
             claims,
             starts: AtomicU32::new(0),
             running: AtomicBool::new(false),
+            wanted: AtomicBool::new(true),
             stop: Notify::new(),
             sight: Mutex::new(None),
         }
@@ -124,6 +126,17 @@ impl Peer {
         self.running.load(Ordering::Relaxed)
     }
 
+    /// Whether the node runs or is about to.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// The host is about to start.
+    pub(crate) fn starting(&self) {
+        self.wanted.store(true, Ordering::Relaxed);
+        self.machine.set_down(false);
+    }
+
     /// How often it was started.
     pub(crate) fn starts(&self) -> u32 {
         self.starts.load(Ordering::Relaxed)
@@ -138,6 +151,7 @@ impl Peer {
     pub(crate) fn ended(&self) {
         trace::event(format_args!("{} is down", self.machine.name));
         self.running.store(false, Ordering::Relaxed);
+        self.wanted.store(false, Ordering::Relaxed);
         *self.sight.lock().unwrap_or_else(PoisonError::into_inner) = None;
         self.machine.set_down(true);
     }

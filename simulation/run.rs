@@ -37,7 +37,7 @@ pub(crate) struct Report {
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// The step of simulated time: what happens within one is not told apart on the network.
-const TICK: Duration = Duration::from_millis(2);
+pub(crate) const TICK: Duration = Duration::from_millis(2);
 
 /// Latency of a packet.
 const FASTEST: Duration = Duration::from_millis(1);
