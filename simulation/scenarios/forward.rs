@@ -73,7 +73,7 @@ async fn peer_dies(cluster: &Cluster) {
         answer.took().saturating_sub(Duration::from_millis(800)),
     );
     let answer = cluster.ask(0, Ask::stream(PAIR, 2)).await;
-    let honest = matches!(answer.end, End::Refused(_)) && answer.took() < Duration::from_secs(2);
+    let honest = matches!(answer.end, End::Refused(_)) && answer.took() < Duration::from_millis(2500);
     cluster.claims().hold(honest, "with nobody left it is refused", format_args!("{answer:?}"));
     cluster.start(1).await;
     cluster.start(2).await;
