@@ -1,7 +1,7 @@
 //! The mesh: finds the other peers, tells them what this node has, hears what they have, and carries requests to them and
 //! from them. It knows no policy and chooses nobody: where a request goes is the gateway's decision.
 //!
-//! Start reading here, then `endpoint` (connections), `round` (gossip), `forward` and `accept` (requests).
+//! Start reading here, then `endpoint` and `dial` (connections), `round` (gossip), `forward` and `accept` (requests).
 
 mod config;
 
@@ -9,6 +9,7 @@ mod identity;
 mod key;
 mod tls;
 
+mod dial;
 mod endpoint;
 mod hints;
 mod junk;
@@ -198,14 +199,14 @@ impl Mesh {
             gossiping: Mutex::new(CancellationToken::new()),
             _attendant: attendant,
         }));
-        mesh.gossip().await;
+        mesh.gossip(&mut *mesh.0.gossiping.lock().await);
         Ok(mesh)
     }
 
     /// Gossips as a peer of the present membership, and of no other.
-    async fn gossip(&self) {
+    fn gossip(&self, gossiping: &mut CancellationToken) {
         let stop = CancellationToken::new();
-        std::mem::replace(&mut *self.0.gossiping.lock().await, stop.clone()).cancel();
+        std::mem::replace(gossiping, stop.clone()).cancel();
         let (rounds, membership) = (self.0.rounds.clone(), self.0.membership.load_full());
         self.0.env.tasks.spawn("mesh-gossip", async move {
             tokio::select! {
@@ -288,11 +289,6 @@ impl Mesh {
         self.0.membership.load().key.is_keyed()
     }
 
-    /// `[mesh]`, as this node was started with it.
-    pub fn config(&self) -> &Config {
-        &self.0.rounds.config
-    }
-
     /// Forwards a request to one peer, and gives its reply as soon as the head of it is there. `deadline` is how long to
     /// wait for that. The load of the backend, where its owner tells it, is an extension of the reply.
     ///
@@ -317,12 +313,13 @@ impl Mesh {
     pub async fn rejoin(&self, membership: Membership) -> Result<(), StartError> {
         let credentials = credentials(&membership, &self.0.identity, &self.0.env)?;
         let seeds = membership.seeds.clone();
-        self.0.gossiping.lock().await.cancel();
+        let mut gossiping = self.0.gossiping.lock().await;
+        gossiping.cancel();
         self.0.membership.store(Arc::new(membership));
         self.0.endpoint.rejoin(credentials);
         self.0.rounds.forget();
         self.0.hints.restart(&seeds);
-        self.gossip().await;
+        self.gossip(&mut gossiping);
         Ok(())
     }
 
@@ -358,6 +355,11 @@ impl Mesh {
         let Inner { identity, rounds, .. } = &*self.0;
         let ours = warnings::Ours { id: identity.id(), version: rounds.ours.version, policies: &rounds.ours.policies };
         warnings::warnings(&self.peers(), &ours, Instant::now(), &rounds.config)
+    }
+
+    /// `[mesh]`, as this node was started with it: the age of news is judged by it.
+    pub fn config(&self) -> &Config {
+        &self.0.rounds.config
     }
 
     /// What the mesh counts.

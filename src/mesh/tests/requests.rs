@@ -1,3 +1,5 @@
+//! Forwarded requests between peers that are well: bytes, cancelling, refusals.
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;

@@ -1,3 +1,5 @@
+//! Silence, death, return, and junk.
+
 use bytes::{BufMut, Bytes, BytesMut};
 use http_body_util::BodyExt;
 
@@ -14,10 +16,10 @@ async fn a_peer_that_falls_silent_costs_one_request_its_deadline_and_the_next_no
     two.cable.pull();
     let start = Instant::now();
     assert_eq!(one.ask(&two, &request("anybody?")).await.err(), Some(ForwardError::Silent));
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(4), "not the whole deadline of 5 s: {:?}", start.elapsed());
     let start = Instant::now();
     assert!(matches!(one.ask(&two, &request("anybody?")).await, Err(ForwardError::Unreachable(_))));
-    assert!(start.elapsed() < Duration::from_millis(50), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_millis(500), "no dial is waited for: {:?}", start.elapsed());
     within(1, "it is suspect", || one.state_of(&two.id()) == Some(PeerState::Suspect)).await;
     two.cable.plug();
     within(5, "it is back", || one.sees(&two)).await;
@@ -52,15 +54,36 @@ async fn a_restarted_peer_is_the_same_peer_once_and_answers_at_once() {
     assert_eq!(reply.into_body().collect().await.expect("whole").to_bytes(), "again");
 }
 
-#[tokio::test]
-async fn a_peer_that_dies_mid_reply_cuts_it() {
-    let one = node("one", &[]).await;
-    let two = unserved("two", Config { seeds: vec![one.mesh.myself().listen.to_string()], ..config() }).await;
-    two.mesh.serve_with(Arc::new(Script(|_| async {
+/// A node that begins every reply and ends none.
+async fn endless(name: &str, seed: &Node) -> Node {
+    let node = unserved(name, Config { seeds: vec![seed.mesh.myself().listen.to_string()], ..config() }).await;
+    node.mesh.serve_with(Arc::new(Script(|_| async {
         let pieces = futures_util::stream::iter([Ok(http_body::Frame::data(Bytes::from("first")))]);
         let endless = futures_util::StreamExt::chain(pieces, futures_util::stream::pending());
         Ok(Reply::new(http_body_util::StreamBody::new(endless).boxed_unsync()))
     })));
+    node
+}
+
+#[tokio::test]
+async fn a_restart_ends_the_connections_of_the_old_process_at_once() {
+    let one = node("one", &[]).await;
+    let two = endless("two", &one).await;
+    meet(&one, &two).await;
+    let mut body = one.ask(&two, &request("stream")).await.expect("a reply").into_body();
+    body.frame().await.expect("a piece").expect("whole");
+    let old = one.mesh.0.endpoint.links.get(&two.id()).expect("a connection");
+    let (directory, listen) = two.kill().await;
+    assert!(old.close_reason().is_none(), "the old process said nothing");
+    let _two = start("two", config(), directory, listen).await;
+    assert_eq!(body.frame().await.expect("an end").err(), Some(Cut::Peer));
+    assert_eq!(old.close_reason(), Some(quinn::ConnectionError::Reset));
+}
+
+#[tokio::test]
+async fn a_peer_that_dies_mid_reply_cuts_it() {
+    let one = node("one", &[]).await;
+    let two = endless("two", &one).await;
     meet(&one, &two).await;
     let mut body = one.ask(&two, &request("stream")).await.expect("a reply").into_body();
     body.frame().await.expect("a piece").expect("whole");
@@ -132,13 +155,34 @@ async fn junk_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_replayed_handshake_brings_nobody_in() {
+    let one = node("one", &[]).await;
+    let two = node("two", &[&one]).await;
+    meet(&one, &two).await;
+    let connection = one.mesh.0.endpoint.connection(&two.id(), Duration::from_secs(5)).await.expect("a connection");
+    let recorded = two.cable.first_sent();
+    assert!(recorded.iter().any(|datagram| datagram.len() >= 1_200), "the first flight of a handshake is among them");
+
+    let stranger = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    for _ in 0..3 {
+        for datagram in &recorded {
+            let _ = stranger.send_to(datagram, one.mesh.myself().listen);
+        }
+    }
+    one.ask(&two, &request("still there")).await.expect("all goes on");
+    assert_eq!(one.mesh.peers().list.len(), 1);
+    let now = one.mesh.0.endpoint.connection(&two.id(), Duration::from_secs(5)).await.expect("a connection");
+    assert_eq!(now.stable_id(), connection.stable_id(), "the connection is the one it was");
+}
+
+#[tokio::test]
 async fn a_mesh_survives_the_end_of_its_gossip() {
     let one = node("one", &[]).await;
     let two = node("two", &[&one]).await;
     meet(&one, &two).await;
     let three = node("three", &[&two]).await;
     one.mesh.0.rounds.forget();
-    one.mesh.gossip().await;
+    one.mesh.gossip(&mut *one.mesh.0.gossiping.lock().await);
     meet(&one, &two).await;
     meet(&one, &three).await;
     assert_eq!(two.mesh.peers().list.len(), 2, "the new generation takes the place of the old");

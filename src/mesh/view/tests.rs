@@ -1,3 +1,5 @@
+//! Rows of gossip, and what is made of them as time passes.
+
 use std::time::Duration;
 
 use super::*;
@@ -131,7 +133,7 @@ async fn of_two_generations_the_one_that_lives_is_shown_even_if_its_clock_went_b
     for _ in 0..3 {
         world.look(&[old.beat()]);
     }
-    pass(100).await;
+    pass(2_000).await;
     new.tell("a", &[backend("gpu", &["m"])], START);
     for _ in 0..3 {
         world.look(&[&old, new.beat()]);
@@ -139,6 +141,22 @@ async fn of_two_generations_the_one_that_lives_is_shown_even_if_its_clock_went_b
     let peers = world.look(&[&old, &new]).peers;
     assert_eq!((peers.list.len(), peers.list[0].started), (1, 5));
     assert_eq!(peers.offering("m").count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_restarts_all_the_time_takes_the_place_of_one() {
+    let (mut world, mut lives): (World, Vec<Told>) = (World::new(), Vec::new());
+    for generation in 1..20 {
+        lives.push(Told::new("a", generation));
+        for _ in 0..3 {
+            let heartbeat = &mut lives.last_mut().expect("one").heartbeat;
+            *heartbeat += 1;
+            world.look(&lives.iter().collect::<Vec<_>>());
+            pass(250).await;
+        }
+        assert_eq!(world.view.peers.list[0].started, generation);
+        assert_eq!(world.view.rows.len(), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]
