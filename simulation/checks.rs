@@ -140,6 +140,12 @@ pub(crate) fn disagreement(live: &[(String, Sight)]) -> Option<String> {
     None
 }
 
+/// How often peers gossip, as they are configured.
+pub(crate) const ROUND: Duration = Duration::from_millis(250);
+
+/// What the network, looking and asking may add to a bound.
+pub(crate) const MARGIN: Duration = Duration::from_millis(100);
+
 /// Gossip rounds within which `peers` live peers must agree on a fact, as time.
 pub(crate) fn gossip_bound(peers: usize, round: Duration) -> Duration {
     (round * 3).mul_f64((peers as f64).log2().max(1.0))

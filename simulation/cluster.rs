@@ -155,6 +155,11 @@ impl Cluster {
         &self.0.claims
     }
 
+    /// Whether the mesh has a key.
+    pub(crate) fn is_keyed(&self) -> bool {
+        self.0.layout.keyed
+    }
+
     /// What the backends did.
     pub(crate) fn book(&self) -> &Book {
         &self.0.book
@@ -219,20 +224,20 @@ impl Cluster {
     pub(crate) fn split(&self, some: &[usize], others: &[usize]) {
         trace::event(format_args!("split {some:?} {others:?}"));
         self.disturb();
-        self.between(some, others, |one, other| turmoil::partition(one, other));
+        self.between(some, others, turmoil::partition);
     }
 
     /// No packet passes from any of `some` to any of `others`; the other way they do.
     pub(crate) fn silence(&self, some: &[usize], others: &[usize]) {
         trace::event(format_args!("silence {some:?} {others:?}"));
         self.disturb();
-        self.between(some, others, |one, other| turmoil::partition_oneway(one, other));
+        self.between(some, others, turmoil::partition_oneway);
     }
 
     /// Every packet passes again.
     pub(crate) fn heal(&self, some: &[usize], others: &[usize]) {
         trace::event(format_args!("heal {some:?} {others:?}"));
-        self.between(some, others, |one, other| turmoil::repair(one, other));
+        self.between(some, others, turmoil::repair);
     }
 
     fn between(&self, some: &[usize], others: &[usize], change: impl Fn(std::net::IpAddr, std::net::IpAddr)) {
@@ -251,8 +256,22 @@ impl Cluster {
         let mut answer = client::chat(&self.0.env, &peer.machine.name, id, &ask).await;
         answer.entry_died = !up || !peer.is_running() || peer.starts() != starts;
         self.0.claims.check_answer(&answer, self.0.layout.keyed);
+        self.check_voice(&answer);
         lock(&self.0.answers).push(answer.clone());
         answer
+    }
+
+    /// The peer that is named is the one that owns the backend that spoke: there was no further hop.
+    fn check_voice(&self, answer: &Answer) {
+        let Some((speaker, _)) = answer.text.split_once(':') else { return };
+        let owner = self.backend(speaker).character.owner;
+        let (Some(peer), true) = (&answer.peer, owner < self.0.peers.len()) else { return };
+        let told = format!("{} names {peer}, but {speaker} spoke", answer.request);
+        self.claims().hold(
+            *peer == peer_name(owner),
+            "a request is served by the peer it was forwarded to",
+            format_args!("{told}"),
+        );
     }
 
     /// A management call or a view.
@@ -304,6 +323,22 @@ impl Cluster {
         let took = looked + self.within(limit, "views agree", agreed).await;
         self.measured(what, took);
         took
+    }
+
+    /// Like [`Cluster::agree`], after a fault: first connections come back, then, within the bound of gossip, views agree.
+    pub(crate) async fn recover(&self, what: &str, limit: Duration) {
+        let linked = || {
+            let sights = self.sights();
+            let others = sights.len() - 1;
+            let lonely = sights.iter().find(|(_, sight)| sight.linked.len() < others);
+            lonely.map_or(Ok(()), |(name, sight)| {
+                Err(format!("{name} is connected to {} of {others}", sight.linked.len()))
+            })
+        };
+        let took = self.within(limit, "connections come back", linked).await;
+        self.measured(&format!("{what} until all are connected"), took);
+        let bound = checks::gossip_bound(self.sights().len(), checks::ROUND) + checks::MARGIN;
+        self.agree(&format!("{what}, connected, until all agree"), bound).await;
     }
 
     /// Notes a time worth telling.

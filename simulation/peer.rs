@@ -1,7 +1,7 @@
 //! A peer: the real node on a simulated host, and what can be seen of it. Nothing of the node leaves its host but plain
 //! data, so that a crash takes everything with it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,6 +38,8 @@ pub(crate) struct Sight {
     pub(crate) own: Offers,
     /// The others, by id, dead ones too.
     pub(crate) peers: BTreeMap<String, (PeerState, Offers)>,
+    /// Those of them that it has a connection with.
+    pub(crate) linked: BTreeSet<String>,
     /// Requests that hold a slot of one of its backends.
     pub(crate) in_flight: u32,
     /// Forwarded requests it works on.
@@ -166,7 +168,10 @@ fn look_at_mesh(mesh: &Mesh, sight: &mut Sight) {
             let models = backend.models.iter().map(|model| model.id.clone()).collect();
             (backend.about.name.clone(), (backend.about.status, models))
         });
-        sight.peers.insert(peer.id.to_string(), (peer.state(now, &config), offers.collect()));
+        if peer.rtt.is_some() {
+            sight.linked.insert(peer.id.to_string());
+        }
+        sight.peers.insert(peer.id.to_string(), (peer.state(now, config), offers.collect()));
     }
     for (peer, _, count) in mesh.counters().forwards() {
         *sight.forwards.entry(peer.to_string()).or_default() += count;

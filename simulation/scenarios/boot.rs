@@ -6,21 +6,15 @@ use http::Method;
 use nexus::fleet::Status;
 use serde_json::{Value, json};
 
-use crate::checks;
+use crate::checks::{self, SECRET};
 use crate::client::Ask;
 use crate::cluster::Cluster;
-use crate::layout::{Layout, SPARE, only};
+use crate::layout::{COMMON, Layout, SPARE, only};
 
 /// One backend for each peer, and one that nobody knows yet.
 pub(crate) fn layout(peers: usize) -> Layout {
     Layout::of(peers).with_spare()
 }
-
-/// How often peers gossip, as they are configured.
-const ROUND: Duration = Duration::from_millis(250);
-
-/// What the network, looking and asking may add to a bound.
-const MARGIN: Duration = Duration::from_millis(100);
 
 /// Every peer serves every model; then a backend comes and goes.
 pub(crate) async fn boot(cluster: Cluster) {
@@ -30,6 +24,12 @@ pub(crate) async fn boot(cluster: Cluster) {
         let (_, models) = cluster.call(entry, Method::GET, "/v1/models", &Value::Null).await.unwrap_or_default();
         let listed = models["data"].as_array().map_or(0, Vec::len);
         cluster.claims().hold(listed == peers * 3, "every model is listed", format_args!("{listed} at {entry}"));
+        for model in [COMMON, SECRET] {
+            let answer = cluster.ask(entry, Ask::stream(model, 3)).await;
+            // Every second peer has nothing restricted, and in an open mesh what is restricted stays where it is.
+            let served = model == COMMON || entry % 2 == 0 || cluster.is_keyed();
+            cluster.claims().hold(answer.is_whole() == served, "policies hold", format_args!("{answer:?}"));
+        }
         for owner in 0..peers {
             for ask in [Ask::whole(&only(owner), 3), Ask::stream(&only(owner), 5)] {
                 let answer = cluster.ask(entry, ask).await;
@@ -45,7 +45,7 @@ pub(crate) async fn boot(cluster: Cluster) {
 
 /// A backend is added at one peer, and removed again: how long until all know?
 async fn spread(cluster: &Cluster, peers: usize) {
-    let bound = checks::gossip_bound(peers, ROUND) + MARGIN;
+    let bound = checks::gossip_bound(peers, checks::ROUND) + checks::MARGIN;
     let spare = json!({ "name": SPARE, "url": cluster.backend(SPARE).url(), "type": "generic" });
     let added = cluster.call(0, Method::POST, "/nexus/v1/backends", &spare).await;
     cluster.claims().hold(matches!(added, Ok((201, _))), "a backend is added", format_args!("{added:?}"));

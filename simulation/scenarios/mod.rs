@@ -36,7 +36,7 @@ pub(crate) struct Scenario {
 }
 
 macro_rules! scenario {
-    ($name:literal, $about:literal, seeds $seeds:literal, $layout:expr, $script:path) => {
+    ($name:literal, $about:literal, $seeds:literal, $layout:expr, $script:path) => {
         Scenario {
             name: $name,
             about: $about,
@@ -48,23 +48,24 @@ macro_rules! scenario {
     };
 }
 
+const META: Scenario = scenario!("meta", "one seed gives one trace", 4, Layout::of(3), meta::meta);
+
 /// All of them, the one that proves the others first.
+#[rustfmt::skip]
 pub(crate) const ALL: &[Scenario] = &[
-    Scenario {
-        twice: true,
-        ..scenario!("meta", "one seed gives one trace, whatever goes wrong in it", seeds 2, Layout::of(3), meta::meta)
-    },
-    scenario!("boot-3", "three peers find each other and serve everything", seeds 2, boot::layout(3), boot::boot),
-    scenario!("boot-5", "five peers find each other and serve everything", seeds 2, boot::layout(5), boot::boot),
-    scenario!("boot-open", "peers without a key, looking around", seeds 1, boot::layout(3).open().with_discovery(), boot::boot),
-    scenario!("split", "the mesh falls into halves, both change, and heals", seeds 2, split::layout(), split::halves),
-    scenario!("oneway", "what one peer says is not heard any more", seeds 2, Layout::of(3), split::oneway),
-    scenario!("restart", "a peer dies and returns, with its disk and without", seeds 2, Layout::of(3), restart::restart),
-    scenario!("forward", "the target of a forwarded request dies, unheard and in mid-stream", seeds 2, forward::layout(), forward::forward),
-    scenario!("leave", "a peer stops under load, and loses nothing", seeds 2, forward::layout(), leave::leave),
-    scenario!("loss", "one datagram of twenty is lost", seeds 2, Layout::of(3), loss::loss),
-    scenario!("hang", "a backend takes requests and says nothing", seeds 2, Layout::of(3), hang::hang),
-    scenario!("departures", "a hundred clients stream over one hop and many leave", seeds 2, departures::layout(), departures::departures),
-    scenario!("time", "wall clocks jump", seeds 2, Layout::of(3), time::time),
-    scenario!("storm", "everything at once for a minute", seeds 2, storm::layout(), storm::storm),
+    Scenario { twice: true, ..META },
+    scenario!("boot-3", "three peers find each other, serve everything, and learn", 6, boot::layout(3), boot::boot),
+    scenario!("boot-5", "the same with five", 6, boot::layout(5), boot::boot),
+    scenario!("boot-open", "the same without a key", 4, boot::layout(3).open().with_discovery(), boot::boot),
+    scenario!("split", "the mesh falls into halves, both change, and it heals", 6, split::layout(), split::halves),
+    scenario!("oneway", "what one peer says is not heard any more", 6, Layout::of(3), split::oneway),
+    scenario!("flapping", "links fail here and there, again and again", 6, Layout::of(4), split::flapping),
+    scenario!("restart", "a peer dies and returns, with its disk and without", 6, Layout::of(3), restart::restart),
+    scenario!("forward", "the target of a forwarded request dies", 6, forward::layout(), forward::forward),
+    scenario!("leave", "a peer stops under load, and loses nothing", 6, forward::layout(), leave::leave),
+    scenario!("loss", "one datagram of twenty is lost", 6, Layout::of(3), loss::loss),
+    scenario!("hang", "a backend takes requests and says nothing", 6, Layout::of(3), hang::hang),
+    scenario!("departures", "clients stream over one hop and leave", 6, departures::layout(), departures::departures),
+    scenario!("time", "wall clocks jump", 6, Layout::of(3), time::time),
+    scenario!("storm", "everything at once for a minute", 3, storm::layout(), storm::storm),
 ];

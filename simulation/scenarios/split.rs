@@ -1,9 +1,11 @@
-//! The network falls apart: into halves that both go on and change, or in one direction only.
+//! The network falls apart: into halves that both go on and change, in one direction only, or here and there again and
+//! again.
 
 use std::time::Duration;
 
 use futures_util::future::join;
 use http::Method;
+use rand::RngExt;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
@@ -57,7 +59,7 @@ pub(crate) async fn halves(cluster: Cluster) {
         );
     }
     cluster.heal(&west, &east);
-    cluster.agree("heal", AGREED).await;
+    cluster.recover("heal", AGREED).await;
     for (entry, model) in [(3, only(0)), (0, only(2)), (2, SPARE.to_owned())] {
         let answer = cluster.ask(entry, Ask::stream(&model, 3)).await;
         cluster.claims().hold(answer.is_whole(), "after a heal all is served again", format_args!("{answer:?}"));
@@ -75,5 +77,29 @@ pub(crate) async fn oneway(cluster: Cluster) {
         cluster.claims().hold(quick, "whoever can serve serves", format_args!("{answer:?}"));
     }
     cluster.heal(&[0], &[1, 2]);
-    cluster.agree("heal", AGREED).await;
+    cluster.recover("heal", AGREED).await;
+}
+
+/// Now this link fails, now that, in both directions or in one, for too short a time to call anybody dead.
+pub(crate) async fn flapping(cluster: Cluster) {
+    cluster.agree("boot", Duration::from_secs(5)).await;
+    let faults = async {
+        for _ in 0..12 {
+            let (one, other, oneway, long) = {
+                let mut dice = cluster.dice();
+                let one = dice.random_range(0..4);
+                let other = (one + dice.random_range(1..4)) % 4;
+                (one, other, dice.random_bool(0.5), Duration::from_millis(dice.random_range(200..5000)))
+            };
+            match oneway {
+                true => cluster.silence(&[one], &[other]),
+                false => cluster.split(&[one], &[other]),
+            }
+            sleep(long).await;
+            cluster.heal(&[one], &[other]);
+            sleep(long / 4).await;
+        }
+    };
+    join(faults, load::clients(&cluster, &[0, 1, 2, 3], 4, Duration::from_secs(30))).await;
+    cluster.recover("heal", AGREED).await;
 }
