@@ -26,5 +26,6 @@ mod leaving;
 mod limits;
 mod logs;
 mod shutdown;
+mod storm;
 // The command line.
 mod cli;

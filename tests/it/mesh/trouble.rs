@@ -131,6 +131,17 @@ async fn a_far_backend_that_hangs_is_504_in_time_and_hangs_nobody_else() {
     until("it is let go", || far.in_flight() == 0).await;
 }
 
+/// It is the owner that has had enough here; the client is told the same.
+#[tokio::test]
+async fn a_far_peer_that_runs_out_of_patience_first_is_504_as_well() {
+    let hung = FakeBackend::always(&["m1"], Answer::silence()).await;
+    let far_more = hung.entry("hung", "") + "[server]\nrequest_timeout_seconds = 1\n";
+    let (near, _far) = pair("", &far_more, "m1").await;
+    for body in [crate::support::chat("m1"), stream("m1")] {
+        near.client().completions(body).whole().await.error(504, "gateway_timeout", "server_error");
+    }
+}
+
 /// Drain: what it has is finished, what is new goes elsewhere or is refused with a word, then it is gone for all.
 #[tokio::test]
 async fn a_peer_that_stops_finishes_what_others_gave_it() {

@@ -161,10 +161,6 @@ impl Reply {
         String::from_utf8(seen).expect("text")
     }
 
-    pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name).map(|value| value.to_str().expect("text"))
-    }
-
     /// Reads to the end.
     pub(crate) async fn whole(mut self) -> Whole {
         let (mut bytes, mut broken) = (Vec::new(), false);

@@ -1,24 +1,34 @@
-//! What a node writes, line by line. Only what runs on this test's own thread is seen: tests that use it run on one.
+//! What a node writes, line by line. Every node of this binary writes to one log, which gives each thread its own page:
+//! a test runs on one thread, and so does all that it starts. (A log set for one thread only would miss what another
+//! thread came upon first: `tracing` remembers for the whole process whom an event interests.)
 
+use std::cell::RefCell;
 use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use serde_json::Value;
-use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::EnvFilter;
 
 /// The log of this thread, while it lives.
-pub(crate) struct Log {
-    page: Page,
-    _guard: DefaultGuard,
-}
+pub(crate) struct Log(Page);
 
 #[derive(Clone, Default)]
 struct Page(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Page {
+thread_local! {
+    static OPEN: RefCell<Option<Page>> = const { RefCell::new(None) };
+}
+
+/// Writes to the page of this thread, if one is open.
+struct Pen;
+
+impl Write for Pen {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().expect("no panic").extend_from_slice(bytes);
+        OPEN.with_borrow(|page| {
+            if let Some(Page(text)) = page {
+                text.lock().expect("no panic").extend_from_slice(bytes);
+            }
+        });
         Ok(bytes.len())
     }
 
@@ -28,22 +38,26 @@ impl Write for Page {
 }
 
 impl Log {
-    /// Everything the node says, at every level.
+    /// Before the first node starts.
+    pub(super) fn prepare() {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let filter = EnvFilter::new("warn,nexus=trace");
+            let log = tracing_subscriber::fmt().with_env_filter(filter).json().flatten_event(true).with_writer(|| Pen);
+            tracing::subscriber::set_global_default(log.finish()).expect("no other log");
+        });
+    }
+
+    /// Everything that nodes on this thread say from now on, at every level.
     pub(crate) fn capture() -> Self {
         let page = Page::default();
-        let to = page.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(EnvFilter::new("warn,nexus=trace"))
-            .json()
-            .flatten_event(true)
-            .with_writer(move || to.clone())
-            .finish();
-        Log { page, _guard: tracing::subscriber::set_default(subscriber) }
+        OPEN.set(Some(page.clone()));
+        Log(page)
     }
 
     /// All of it.
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.page.0.lock().expect("no panic").clone()).expect("text")
+        String::from_utf8(self.0.0.lock().expect("no panic").clone()).expect("text")
     }
 
     /// Each line.
@@ -54,5 +68,11 @@ impl Log {
     /// The lines that say how a request ended.
     pub(crate) fn completed(&self) -> Vec<Value> {
         self.lines().into_iter().filter(|line| line["message"] == "Request completed").collect()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        OPEN.set(None);
     }
 }

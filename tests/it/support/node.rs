@@ -11,6 +11,7 @@ use toml::{Table, Value};
 
 use super::cable::Cable;
 use super::client::{Client, Whole};
+use super::log::Log;
 use super::until;
 
 /// A node that is to be started.
@@ -45,6 +46,7 @@ impl Plan {
     }
 
     pub(crate) async fn try_start(self) -> Result<TestNode, StartError> {
+        Log::prepare();
         let data = tempfile::tempdir().expect("a directory");
         let config = config(&self.text, &data);
         let checks = config.health_check.enabled;
