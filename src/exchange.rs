@@ -192,6 +192,8 @@ pub enum RefusalReason {
     Loop,
     /// Every attempt on the backends of this peer failed before the first byte.
     Failed,
+    /// Its backends sent no first byte in the time there was.
+    Late,
     /// The head or the body cannot be understood.
     Malformed,
     /// A reason of a later version.
@@ -209,6 +211,7 @@ impl RefusalReason {
             RefusalReason::Busy => "busy",
             RefusalReason::Loop => "loop",
             RefusalReason::Failed => "failed",
+            RefusalReason::Late => "late",
             RefusalReason::Malformed => "malformed",
             RefusalReason::Other => "other",
         }

@@ -61,8 +61,9 @@ impl Failure {
                 (RefusalReason::Busy, "every slot is taken".to_owned())
             }
             Failure::AllMissed(missed) => {
-                let last = missed.last().map(ToString::to_string);
-                (RefusalReason::Failed, last.unwrap_or_default())
+                let is_late = missed.last().is_some_and(|missed| missed.miss.is_late());
+                let reason = if is_late { RefusalReason::Late } else { RefusalReason::Failed };
+                (reason, missed.last().map(ToString::to_string).unwrap_or_default())
             }
         };
         Refusal { reason, message, load: None }
@@ -92,7 +93,7 @@ fn all_missed(missed: &[Missed], trip: &Trip, patience: Duration) -> Fault {
         return Fault::busy(&trip.asked);
     };
     match &last.miss {
-        Miss::Silent(_) => Fault::gateway_timeout(&trip.asked, patience.as_secs()),
+        miss if miss.is_late() => Fault::gateway_timeout(&trip.asked, patience.as_secs()),
         Miss::Refused(refusal) if refusal.reason == RefusalReason::Policy => {
             Fault::forbidden_elsewhere(last.to_string())
         }

@@ -56,6 +56,11 @@ impl Miss {
         matches!(self, Miss::Broken(_) | Miss::Status(_))
     }
 
+    /// Whether no first byte came in time, here or at a peer.
+    pub(super) fn is_late(&self) -> bool {
+        matches!(self, Miss::Silent(_) | Miss::Refused(Refusal { reason: RefusalReason::Late, .. }))
+    }
+
     /// Whether nothing is wrong but that every slot is taken.
     pub(super) fn is_busy(&self) -> bool {
         matches!(self, Miss::Busy | Miss::Refused(Refusal { reason: RefusalReason::Busy, .. }))

@@ -12,7 +12,7 @@ use crate::dialect::{Inspection, Observed};
 use crate::exchange::{Origin, Refusal, Request, RequestId};
 use crate::route::{Chain, Place, Plan};
 
-/// A request's way through this peer. Dropped before its end is told, it tells that the client went away.
+/// A request's way through this peer.
 pub(super) struct Trip {
     id: RequestId,
     pub(super) started: Instant,
@@ -30,7 +30,8 @@ pub(super) struct Trip {
     prompt_preview: Option<String>,
     status: StatusCode,
     ttft_ms: u64,
-    told: bool,
+    overflowed: bool,
+    written: bool,
 }
 
 /// What a client's leaving is written down as; it is nobody's status on the wire.
@@ -57,7 +58,8 @@ impl Trip {
             prompt_preview: None,
             status: StatusCode::OK,
             ttft_ms: 0,
-            told: false,
+            overflowed: false,
+            written: false,
         }
     }
 
@@ -101,7 +103,8 @@ impl Trip {
         }
     }
 
-    pub(super) fn missed(&self, missed: &Missed) {
+    pub(super) fn missed(&mut self, missed: &Missed) {
+        self.overflowed |= missed.miss.is_busy();
         debug!(target: "nexus::routing", request_id = self.id(), "Attempt failed: {missed}");
     }
 
@@ -116,7 +119,7 @@ impl Trip {
         if let Place::There { peer_name, .. } = &planned.place {
             self.peer = Some(peer_name.clone());
         }
-        let overflowed = plan.steps.iter().any(|step| step.full && step.place != planned.place);
+        let overflowed = self.overflowed || plan.steps.iter().any(|step| step.full && step.place != planned.place);
         self.route_reason = match () {
             () if step.retries > 0 || planned.fallback => "failover",
             () if plan.policy_removed() => "privacy-requirement",
@@ -138,7 +141,7 @@ impl Trip {
 
     /// A peer was told why not.
     pub(super) fn refuse(mut self, refusal: &Refusal) {
-        self.told = true;
+        self.written = true;
         debug!(
             target: "nexus::mesh", request_id = self.id(), reason = refusal.reason.as_str(),
             "Refused a peer's request: {}", refusal.message
@@ -150,7 +153,7 @@ impl Trip {
     }
 
     fn write(&mut self, status_code: u16, error: Option<&str>, tokens: Option<(u64, u64)>) {
-        self.told = true;
+        self.written = true;
         let latency_ms = millis(self.started.elapsed());
         let status = if error.is_none() && status_code < 400 { "success" } else { "error" };
         let actual_model = self.model.as_deref().filter(|model| *model != self.asked);
@@ -183,9 +186,10 @@ impl Trip {
     }
 }
 
+/// Whoever leaves before the end, even before the first byte, is written down as well.
 impl Drop for Trip {
     fn drop(&mut self) {
-        if !self.told {
+        if !self.written {
             self.write(CLIENT_LEFT, Some("the client went away"), None);
         }
     }

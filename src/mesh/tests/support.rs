@@ -4,8 +4,8 @@ use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -27,19 +27,42 @@ pub(super) struct Node {
 }
 
 #[derive(Clone, Debug, Default)]
-pub(super) struct Cable(Arc<AtomicBool>);
+pub(super) struct Cable(Arc<Wire>);
+
+#[derive(Debug, Default)]
+struct Wire {
+    is_out: AtomicBool,
+    sent: Mutex<Vec<Vec<u8>>>,
+}
+
+/// How many datagrams are remembered: a handshake and a little more.
+const REMEMBERED: usize = 64;
 
 impl Cable {
     pub(super) fn pull(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.0.is_out.store(true, Ordering::SeqCst);
     }
 
     pub(super) fn plug(&self) {
-        self.0.store(false, Ordering::SeqCst);
+        self.0.is_out.store(false, Ordering::SeqCst);
     }
 
     fn is_out(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
+        self.0.is_out.load(Ordering::SeqCst)
+    }
+
+    /// The first datagrams that went out here.
+    pub(super) fn first_sent(&self) -> Vec<Vec<u8>> {
+        self.0.sent.lock().expect("no panic").clone()
+    }
+
+    fn remember(&self, transmit: &Transmit<'_>) {
+        let mut sent = self.0.sent.lock().expect("no panic");
+        for datagram in transmit.contents.chunks(transmit.segment_size.unwrap_or(transmit.contents.len()).max(1)) {
+            if sent.len() < REMEMBERED {
+                sent.push(datagram.to_vec());
+            }
+        }
     }
 }
 
@@ -261,6 +284,7 @@ impl AsyncUdpSocket for CableSocket {
     }
 
     fn try_send(&self, transmit: &Transmit) -> io::Result<()> {
+        self.cable.remember(transmit);
         if self.cable.is_out() { Ok(()) } else { self.socket.try_send(transmit) }
     }
 

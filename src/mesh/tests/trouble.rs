@@ -16,10 +16,10 @@ async fn a_peer_that_falls_silent_costs_one_request_its_deadline_and_the_next_no
     two.cable.pull();
     let start = Instant::now();
     assert_eq!(one.ask(&two, &request("anybody?")).await.err(), Some(ForwardError::Silent));
-    assert!(start.elapsed() < Duration::from_secs(1), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(4), "not the whole deadline of 5 s: {:?}", start.elapsed());
     let start = Instant::now();
     assert!(matches!(one.ask(&two, &request("anybody?")).await, Err(ForwardError::Unreachable(_))));
-    assert!(start.elapsed() < Duration::from_millis(50), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_millis(500), "no dial is waited for: {:?}", start.elapsed());
     within(1, "it is suspect", || one.state_of(&two.id()) == Some(PeerState::Suspect)).await;
     two.cable.plug();
     within(5, "it is back", || one.sees(&two)).await;
@@ -152,6 +152,27 @@ async fn junk_changes_nothing() {
     drop((send, receive));
     one.ask(&two, &request("still there")).await.expect("all goes on");
     within(3, "nothing is left", || two.mesh.serving() == 0 && one.sees(&two) && two.sees(&one)).await;
+}
+
+#[tokio::test]
+async fn a_replayed_handshake_brings_nobody_in() {
+    let one = node("one", &[]).await;
+    let two = node("two", &[&one]).await;
+    meet(&one, &two).await;
+    let connection = one.mesh.0.endpoint.connection(&two.id(), Duration::from_secs(5)).await.expect("a connection");
+    let recorded = two.cable.first_sent();
+    assert!(recorded.iter().any(|datagram| datagram.len() >= 1_200), "the first flight of a handshake is among them");
+
+    let stranger = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    for _ in 0..3 {
+        for datagram in &recorded {
+            let _ = stranger.send_to(datagram, one.mesh.myself().listen);
+        }
+    }
+    one.ask(&two, &request("still there")).await.expect("all goes on");
+    assert_eq!(one.mesh.peers().list.len(), 1);
+    let now = one.mesh.0.endpoint.connection(&two.id(), Duration::from_secs(5)).await.expect("a connection");
+    assert_eq!(now.stable_id(), connection.stable_id(), "the connection is the one it was");
 }
 
 #[tokio::test]
