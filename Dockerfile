@@ -8,13 +8,14 @@
 
 FROM rust:1-bookworm AS build
 WORKDIR /build
-# Dependencies first, against empty targets: they are built again only when the manifest changes.
+# Dependencies first, against empty targets: they are built again only when the manifest changes. Tests and benchmarks
+# stay empty.
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir -p src tests/it simulation benches \
  && touch src/lib.rs \
  && for target in src/main.rs tests/it/main.rs simulation/main.rs benches/gateway.rs; do echo 'fn main() {}' > "$target"; done \
  && cargo build --release --locked --bin nexus
-COPY . .
+COPY src src
 RUN find src -name '*.rs' -exec touch {} + \
  && cargo build --release --locked --bin nexus
 

@@ -33,6 +33,7 @@ if ! have "$runtime"; then
     rm -rf "$work/debian"
     debootstrap --variant=minbase bookworm "$work/debian" >"$work/debootstrap.log" 2>&1 \
       || { tail -n 20 "$work/debootstrap.log" >&2; exit 1; }
+    rm -f "$work"/debian/var/cache/apt/archives/*.deb "$work"/debian/var/lib/apt/lists/*_*
     touch "$work/debian.done"
   fi
   case $engine in

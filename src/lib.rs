@@ -11,7 +11,7 @@
 //! | 3 | [`mesh`], [`discovery`], [`health`] | loops that learn about the world |
 //! | 2 | [`registry`], [`backend`] | state and wires, one owner each |
 //! | 1 | [`route`], [`dialect`] | pure: no clock, no socket, no lock, no async |
-//! | 0 | [`fleet`], [`exchange`], [`env`] | words and seams |
+//! | 0 | [`fleet`], [`exchange`], [`mod@env`] | words and seams |
 //!
 //! Start reading at [`gateway::Gateway::handle`], then [`route::plan`], then [`node::start`].
 

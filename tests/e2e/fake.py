@@ -25,7 +25,7 @@ BAD_REQUEST = {
     }
 }
 TOO_MANY = {"error": {"message": "slow down", "type": "rate_limit_error", "param": None, "code": "rate_limit_exceeded"}}
-MODELS = ["fine", "bad-request", "too-many", "broken", "garbage", "silent", "hang-up"]
+MODELS = ["fine", "bad-request", "too-many", "broken", "garbage", "silent", "hang-up", "cut"]
 
 
 class Fake:
@@ -97,6 +97,9 @@ class Fake:
                         self.wait_in_silence()
                     case "hang-up":
                         self.close_connection = True
+                    case "cut":
+                        self.send(200, b'data: {"choices":[]}\n\ndata: {"cho', kind="text/event-stream", missing=100)
+                        self.close_connection = True
                     case _:
                         self.say(200, {**FINE, "model": model})
 
@@ -110,10 +113,10 @@ class Fake:
             def say(self, status, body, headers=()):
                 self.send(status, json.dumps(body, ensure_ascii=False).encode(), headers)
 
-            def send(self, status, raw, headers=()):
+            def send(self, status, raw, headers=(), kind="application/json", missing=0):
                 self.send_response(status)
-                self.send_header("content-type", "application/json")
-                self.send_header("content-length", str(len(raw)))
+                self.send_header("content-type", kind)
+                self.send_header("content-length", str(len(raw) + missing))
                 for name, value in headers:
                     self.send_header(name, value)
                 self.end_headers()

@@ -45,6 +45,28 @@ def test_the_seed_may_come_up_later(peers, fake):
     served_by_the_other(first, second)
 
 
+def test_a_third_is_known_by_hearsay(peers, fake):
+    """Whoever knows one peer comes to know all, and still asks the right one itself: one hop."""
+    middle = peers("middle").start()
+    third = peers("third", seeds=[middle.seed], backends=[backend("fake", fake.url)]).start()
+    first = peers("first", seeds=[middle.seed]).start()
+    first.wait_for_peers("middle", "third")
+    served_by_the_other(first, third)
+
+
+@pytest.mark.parametrize("keyed", [False, True], ids=["open", "keyed"])
+def test_restricted_requests_leave_only_within_a_keyed_mesh(peers, fake, keyed):
+    policy = '\n[[routing.policies]]\nmodel_pattern = "*"\nprivacy = "restricted"\n'
+    env = {"NEXUS_MESH_KEY": "5a" * 32} if keyed else {}
+    second = peers("second", backends=[backend("fake", fake.url)], env=env).start()
+    first = peers("first", seeds=[second.seed], extra=policy, env=env).start()
+    first.wait_for_peers("second")
+    first.wait_for_model("fine")
+    reply = first.chat("fine")
+    assert reply.status_code == (200 if keyed else 503), reply.text
+    assert fake.count("fine") == (1 if keyed else 0)
+
+
 def test_peers_of_another_mesh_stay_apart(peers):
     second = peers("second").start()
     first = peers("first", mesh="another", seeds=[second.seed]).start()

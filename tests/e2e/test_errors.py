@@ -59,6 +59,44 @@ def test_400_what_is_no_request(peer, fake, body):
     assert fake.requests == []
 
 
+def test_400_wrong_content_type(peer, fake):
+    body = json.dumps({"model": "fine", "messages": []})
+    reply = httpx.post(f"{peer.url}/v1/chat/completions", content=body, headers={"content-type": "text/plain"})
+    refused(reply, 400, "bad_request")
+    assert fake.requests == []
+
+
+def test_400_a_capability_that_no_backend_has(peers, chain):
+    """llama.cpp says of itself that it sees no images."""
+    peer = peers("solo", backends=[backend("chain", chain.url, "llamacpp")]).start()
+    peer.wait_for_model(chain.model)
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}}
+    body = {"model": chain.model, "messages": [{"role": "user", "content": [image]}]}
+    message = refused(peer.post("/v1/chat/completions", body), 400, "capability_mismatch")
+    assert message.startswith(f"Model '{chain.model}' lacks required capabilities: [") and "vision" in message
+
+
+def test_401_and_403_client_keys(peers, fake):
+    """Where client keys are set, each is asked for and good for its models only; the backend never sees one."""
+    extra = '\n[[auth.client_keys]]\nname = "app"\nkey_env = "E2E_CLIENT_KEY"\nmodels = ["fin*"]\n'
+    key = "nx-client-key-0123456789"
+    peer = peers("solo", backends=[backend("fake", fake.url)], extra=extra, env={"E2E_CLIENT_KEY": key}).start()
+    wait_for(lambda: peer.get("/health").json()["backends"]["healthy"] == 1, "the backend is healthy")
+    refused(peer.chat("fine"), 401, "invalid_api_key")
+    refused(peer.chat("fine", headers={"authorization": "Bearer another"}), 401, "invalid_api_key")
+    right = {"authorization": f"Bearer {key}"}
+    assert peer.chat("fine", headers=right).status_code == 200
+    assert peer.chat("broken", headers=right).status_code == 403
+    assert fake.count("broken") == 0
+    assert not any(key in str(headers) for _, headers, _ in fake.requests)
+
+
+def test_404_and_409_of_management(peer, fake):
+    refused(httpx.delete(f"{peer.url}/nexus/v1/backends/nobody", timeout=5), 404, "not_found")
+    again = {"url": fake.url, "name": "fake", "type": "generic"}
+    refused(peer.post("/nexus/v1/backends", again), 409, "conflict")
+
+
 def test_400_embeddings(peer, fake):
     for body in (
         {"model": "fine", "input": []},
@@ -128,11 +166,11 @@ def test_request_and_reply_pass_as_they_are(peer, fake):
     assert "x-nexus-fallback-model" not in headers and "x-nexus-rejection-reasons" not in headers
 
 
-@pytest.mark.parametrize("model", ["broken", "hang-up", "garbage"])
-@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize(
+    "model,stream",
+    [("broken", False), ("broken", True), ("hang-up", False), ("hang-up", True), ("garbage", False)],
+)
 def test_502_the_backend_fails(peer, fake, model, stream):
-    if model == "garbage" and stream:
-        pytest.skip("the bytes of a stream pass as they come")
     message = refused(peer.chat(model, stream=stream), 502, "bad_gateway", "server_error")
     assert fake.url not in message and str(fake.port) not in message
     assert fake.count(model) >= 1
@@ -178,6 +216,63 @@ def test_another_backend_takes_over(peers):
         assert (reply.status_code, reply.headers["x-nexus-backend"]) == (200, "good")
     finally:
         good.stop()
+
+
+@pytest.mark.parametrize("model,calls", [("bad-request", 1), ("too-many", 2)])
+def test_only_what_may_pass_elsewhere_is_tried_elsewhere(peers, model, calls):
+    first, second = Fake([model]), Fake([model])
+    try:
+        peer = peers("solo", backends=[backend("one", first.url), backend("two", second.url)]).start()
+        wait_for(lambda: peer.get("/health").json()["backends"]["healthy"] == 2, "both are healthy")
+        reply = peer.chat(model)
+        assert reply.status_code == {"bad-request": 400, "too-many": 429}[model]
+        assert first.count(model) + second.count(model) == calls
+    finally:
+        first.stop()
+        second.stop()
+
+
+def test_503_a_policy_leaves_nobody(peers, fake):
+    extra = '\n[[routing.policies]]\nmodel_pattern = "fin*"\nprivacy = "restricted"\n'
+    peer = peers("solo", backends=[backend("abroad", fake.url, zone="open")], extra=extra).start()
+    peer.wait_for_model("fine")
+    reply = peer.chat("fine")
+    refused(reply, 503, "service_unavailable", "service_unavailable")
+    body = reply.json()
+    assert body["context"] == body["error"]["context"]
+    assert body["context"]["privacy_zone_required"] == "restricted"
+    (reason,) = body["context"]["rejection_reasons"]
+    assert (reason["agent_id"], reason["reconciler"]) == ("abroad", "privacy")
+    assert reason["reason"] and reason["suggested_action"]
+    assert reply.headers["x-nexus-rejection-reasons"] == "1 agents rejected by privacy"
+    assert json.loads(reply.headers["x-nexus-rejection-details"])
+    assert fake.requests == []
+
+
+def test_aliases_and_fallbacks(peers, fake):
+    extra = '\n[routing.aliases]\n"gpt-4" = "fine"\n[routing.fallbacks]\nbroken = ["fine"]\nabsent = ["fine"]\n'
+    peer = peers("solo", backends=[backend("fake", fake.url)], extra=extra).start()
+    peer.wait_for_model("fine")
+    reply = peer.chat("gpt-4")
+    assert (reply.status_code, json.loads(fake.requests[-1][2])["model"]) == (200, "fine")
+    assert "x-nexus-fallback-model" not in reply.headers
+    for model in ("absent", "broken"):
+        for stream in (False, True):
+            reply = peer.chat(model, stream=stream)
+            assert reply.status_code == 200, reply.text
+            assert (reply.headers["x-nexus-fallback-model"], reply.headers["x-nexus-route-reason"]) == (
+                "fine",
+                "failover",
+            )
+
+
+def test_a_stream_that_is_cut_ends_with_an_error(peer):
+    reply = peer.chat("cut", stream=True)
+    assert reply.status_code == 200
+    events = [event for event in reply.text.split("\n\n") if event]
+    assert events[0] == 'data: {"choices":[]}'
+    assert json.loads(events[-1].removeprefix("data: "))["error"]["code"] == "bad_gateway"
+    assert "[DONE]" not in reply.text
 
 
 def test_a_name_of_any_kind_breaks_nothing(peer):
@@ -240,18 +335,14 @@ def test_a_full_house_is_503(peers):
             "solo", backends=[backend("fake", fake.url)], replace=[("port = ", "max_concurrent_requests = 1\nport = ")]
         ).start()
         peer.wait_for_model("fine")
-        with httpx.Client(timeout=30) as client:
-            waiting = threading.Thread(
-                target=lambda: client.post(f"{peer.url}/v1/chat/completions", json={"model": "silent", "messages": []}),
-                daemon=True,
-            )
-            waiting.start()
-            wait_for(lambda: fake.count("silent") == 1, "the first is under way")
-            reply = peer.chat("fine")
-            refused(reply, 503, "service_unavailable", "server_error")
-            assert int(reply.headers["retry-after"]) >= 1
-            fake.stop()
-            waiting.join(10)
+        waiting = threading.Thread(target=lambda: peer.chat("silent"), daemon=True)
+        waiting.start()
+        wait_for(lambda: fake.count("silent") == 1, "the first is under way")
+        reply = peer.chat("fine")
+        refused(reply, 503, "service_unavailable", "server_error")
+        assert int(reply.headers["retry-after"]) >= 1
+        fake.stop()
+        waiting.join(10)
     finally:
         fake.stop()
 

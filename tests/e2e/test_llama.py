@@ -123,6 +123,25 @@ def test_the_second_dies_and_returns(pair, chain):
     assert time.monotonic() - back < 5
 
 
+def test_the_second_dies_in_the_middle_of_a_stream(pair, loop):
+    """What has come stays; then the client is told, and nothing hangs."""
+    first, second = pair
+    body = {"model": loop.model, "stream": True, "messages": QUESTION}
+    with httpx.stream("POST", f"{first.url}/v1/chat/completions", json=body, timeout=30) as reply:
+        assert reply.status_code == 200
+        chunks = reply.iter_raw()
+        assert next(chunks).startswith(b"data: ")
+        second.kill()
+        gone = time.monotonic()
+        rest = b"".join(chunks).decode()
+    # The kernel of a killed process sends nothing for it: silence on the connection is what is noticed.
+    assert time.monotonic() - gone < 10
+    last = [event for event in rest.split("\n\n") if event][-1]
+    assert json.loads(last.removeprefix("data: "))["error"]["message"]
+    assert "[DONE]" not in rest
+    wait_for(lambda: not loop.busy_slots(), "llama.cpp is idle", 5)
+
+
 def test_the_second_request_after_a_death_costs_nothing(pair, chain):
     first, second = pair
     second.kill()

@@ -1,5 +1,6 @@
 """`nexus serve` with nothing said: it finds what serves on the usual ports of this machine, and never itself."""
 
+import httpx
 import pytest
 
 from llama import SENTENCE, Llama
@@ -59,6 +60,18 @@ def test_it_finds_llama_cpp_and_never_itself(bare, llama):
     assert [entry["id"] for entry in peer.get("/v1/models").json()["data"]] == [llama.model]
 
 
+@pytest.mark.parametrize("port", [11434, 1234, 8000, 52415])
+def test_it_finds_what_serves_on_each_usual_port(bare, directory, port):
+    server = Child([NEXUS, "synthetic", "--port", str(port), "--model", "made-up"], directory / "synthetic.log")
+    try:
+        wait_for(lambda: httpx.get(f"http://127.0.0.1:{port}/v1/models", timeout=2).status_code == 200, "it is up")
+        peer = bare(8500 if port == 8000 else None).start()
+        peer.wait_for_model("made-up", deadline=10)
+        assert peer.chat("made-up", max_tokens=2).status_code == 200
+    finally:
+        server.kill()
+
+
 def test_it_takes_no_other_peer_for_a_backend(bare, llama):
     """Another peer on one of the usual ports is a peer, not a backend, though it lists the same models."""
     other = bare(1234).start()
@@ -68,6 +81,7 @@ def test_it_takes_no_other_peer_for_a_backend(bare, llama):
     for one in (peer, other):
         local = [entry["url"] for entry in one.get("/nexus/v1/backends").json()["backends"] if entry["peer"] == "self"]
         assert [url.rsplit(":", 1)[1] for url in local] in (["8080"], [])
+        assert [entry["id"] for entry in one.get("/v1/models").json()["data"]] == [llama.model]
 
 
 def test_an_empty_machine_serves_too(bare):
