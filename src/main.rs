@@ -1,1 +1,17 @@
-fn main() {}
+//! The `nexus` program: parse, run, exit code. What it does is in the library.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    match nexus::cli::Cli::parse().run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // With nobody left to read it, the exit code must do.
+            let _ = writeln!(anstream::stderr(), "Error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::env::Env;
 use crate::fleet::BackendSpec;
 use crate::gateway::{Gateway, Manner};
 use crate::health;
-use crate::mesh::{self, Mesh};
+use crate::mesh::{self, Identity, Mesh, MeshKey};
 use crate::registry::Registry;
 use crate::route::Rules;
 
@@ -65,6 +65,9 @@ pub enum StartError {
     /// An address is taken, or not ours.
     #[error("cannot listen on {0}: {1}")]
     Listen(SocketAddr, String),
+    /// The identity of this node cannot be had.
+    #[error(transparent)]
+    Identity(#[from] mesh::IdentityError),
     /// The mesh cannot start.
     #[error(transparent)]
     Mesh(#[from] mesh::StartError),
@@ -113,7 +116,8 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
     }
 
     let mesh = start_mesh(&config, http, &registry, env).await?;
-    let gateway = Arc::new(Gateway::new(rules, manner(&config, mesh.as_ref()), registry.clone(), mesh.clone(), env));
+    let gateway =
+        Arc::new(Gateway::new(rules, manner(&config, mesh.as_ref(), env), registry.clone(), mesh.clone(), env));
     if let Some(mesh) = &mesh {
         mesh.serve_with(gateway.clone());
     }
@@ -122,7 +126,7 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
     let (herald, heralded) = watch::channel(mesh.as_ref().filter(|_| config.mesh.mdns).map(herald_of));
     let mut seen = discovery::start(config.discovery.clone(), &registry, env, http.port(), heralded);
     if let Some(mesh) = mesh.clone() {
-        env.tasks.spawn("discovery_peers", async move {
+        env.tasks.spawn("discovery-peers", async move {
             while let Some(peer) = seen.recv().await {
                 mesh.hint(mesh::PeerHint { id: Some(peer.id), addresses: peer.addresses });
             }
@@ -196,7 +200,7 @@ impl Node {
 }
 
 /// Tasks that carry requests.
-const UNDER_WAY: [&str; 2] = ["connection", "mesh_request"];
+const UNDER_WAY: [&str; 2] = ["connection", "mesh-serve"];
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What saying goodbye may take beyond the grace for requests.
@@ -254,8 +258,8 @@ async fn start_mesh(
     let setup = mesh::Setup {
         config: config.mesh.clone(),
         listen,
-        data_dir: PathBuf::from(&config.data_dir),
-        peer_name: config.mesh.peer_name.clone(),
+        identity: Identity::open(Path::new(&config.data_dir), env)?,
+        peer_name: peer_name(config, env),
         version: env!("CARGO_PKG_VERSION"),
         policies: policies_hash(config),
         mine: Arc::new(move || {
@@ -272,7 +276,15 @@ fn policies_hash(config: &Config) -> String {
     blake3::hash(text.as_bytes()).to_hex()[..16].to_owned()
 }
 
-fn manner(config: &Config, mesh: Option<&Mesh>) -> Manner {
+/// The name of this peer for people: as configured, else that of its host.
+fn peer_name(config: &Config, env: &Env) -> String {
+    match config.mesh.peer_name.trim() {
+        "" => env.net.host_name(),
+        named => named.to_owned(),
+    }
+}
+
+fn manner(config: &Config, mesh: Option<&Mesh>, env: &Env) -> Manner {
     Manner {
         patience: config.server.request_timeout(),
         max_retries: config.routing.max_retries,
@@ -280,8 +292,8 @@ fn manner(config: &Config, mesh: Option<&Mesh>) -> Manner {
         max_hops: config.mesh.max_hops,
         log_prompts: config.logging.enable_content_logging,
         peer_name: match mesh {
-            Some(mesh) => mesh.myself().name,
-            None => config.mesh.peer_name.as_str().into(),
+            Some(mesh) => mesh.myself().name.into(),
+            None => peer_name(config, env).into(),
         },
     }
 }
@@ -311,6 +323,7 @@ impl api::Membership for Member {
     fn join(&self, name: String, key: String, seeds: Vec<String>) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             let Some(mesh) = &self.mesh else { return Err("the mesh is off on this node".to_owned()) };
+            let key = MeshKey::configured(&key).map_err(|error| error.to_string())?;
             mesh.rejoin(mesh::Membership { name, key, seeds }).await.map_err(|error| error.to_string())?;
             if self.mdns {
                 self.herald.send_replace(Some(herald_of(mesh)));

@@ -108,7 +108,7 @@ pub(super) async fn list(State(view): State<View>) -> Response {
         view.registry.snapshot().entries.iter().map(|entry| BackendView::own(entry)).collect();
     if let Some(mesh) = &view.mesh {
         let (now, config) = (Instant::now(), mesh.config());
-        for peer in mesh.peers().list.iter().filter(|peer| peer.state(now, &config) != PeerState::Dead) {
+        for peer in mesh.peers().list.iter().filter(|peer| peer.state(now, config) != PeerState::Dead) {
             for backend in &peer.backends {
                 let facts = BackendFacts {
                     about: backend.about.clone(),

@@ -59,7 +59,7 @@ fn mesh_size(view: &View) -> Option<MeshSize> {
     let mesh = view.mesh.as_ref()?;
     let (now, config) = (Instant::now(), mesh.config());
     let peers = mesh.peers();
-    let living = peers.list.iter().filter(|peer| peer.state(now, &config) != PeerState::Dead).count();
+    let living = peers.list.iter().filter(|peer| peer.state(now, config) != PeerState::Dead).count();
     let myself = mesh.myself();
-    Some(MeshSize { name: config.name, peer: myself.name.to_string(), keyed: mesh.is_keyed(), size: living + 1 })
+    Some(MeshSize { name: myself.mesh_name, peer: myself.name, keyed: mesh.is_keyed(), size: living + 1 })
 }

@@ -1,6 +1,5 @@
 //! `/nexus/v1/mesh`: who is in the mesh, as this peer sees it, and joining another.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -18,7 +17,7 @@ use crate::mesh::{Mesh, Peer};
 #[derive(Serialize)]
 struct PeerView {
     id: String,
-    name: Arc<str>,
+    name: String,
     state: &'static str,
     addresses: Vec<String>,
     rtt_ms: Option<f64>,
@@ -78,7 +77,7 @@ pub(super) async fn status(State(view): State<View>) -> Response {
     let now = Instant::now();
     let config = mesh.config();
     let peers = mesh.peers();
-    let others: Vec<PeerView> = peers.list.iter().map(|peer| other(peer, now, &config)).collect();
+    let others: Vec<PeerView> = peers.list.iter().map(|peer| other(peer, now, config)).collect();
     let warnings: Vec<_> = mesh
         .warnings()
         .into_iter()
@@ -88,7 +87,7 @@ pub(super) async fn status(State(view): State<View>) -> Response {
     respond::json(
         StatusCode::OK,
         &json!({
-            "mesh": { "name": config.name, "keyed": mesh.is_keyed(), "size": living + 1 },
+            "mesh": { "name": mesh.membership().name, "keyed": mesh.is_keyed(), "size": living + 1 },
             "self": myself(&view, mesh),
             "peers": others,
             "budget": null,
@@ -103,13 +102,13 @@ fn myself(view: &View, mesh: &Mesh) -> PeerView {
     let myself = mesh.myself();
     PeerView {
         id: myself.id.to_string(),
-        name: myself.name.clone(),
+        name: myself.name,
         state: PeerState::Myself.as_str(),
         addresses: myself.addresses.iter().map(ToString::to_string).collect(),
         rtt_ms: None,
         fact_age_ms: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
-        draining: false,
+        draining: myself.draining,
         in_flight: backends.iter().map(|backend| backend.in_flight).sum(),
         queued: backends.iter().map(|backend| backend.queued).sum(),
         backends,

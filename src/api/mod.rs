@@ -24,7 +24,7 @@ use crate::gateway::Gateway;
 use crate::mesh::Mesh;
 use crate::registry::Registry;
 
-pub use auth::{ClientKeys, Guard};
+pub use auth::{ClientKeys, Guard, digest};
 pub use config::{Auth, ClientKey, Config};
 pub use serve::{Source, serve};
 

@@ -105,7 +105,7 @@ pub(super) fn all(view: &View) -> Vec<Entry> {
     if let Some(mesh) = &view.mesh {
         let (now, config) = (Instant::now(), mesh.config());
         for peer in &mesh.peers().list {
-            if !matches!(peer.state(now, &config), PeerState::Alive | PeerState::Suspect) {
+            if !matches!(peer.state(now, config), PeerState::Alive | PeerState::Suspect) {
                 continue;
             }
             for backend in peer.backends.iter().filter(|backend| backend.about.status == Status::Healthy) {
@@ -113,7 +113,7 @@ pub(super) fn all(view: &View) -> Vec<Entry> {
                     |id: &str| seen[..own].iter().any(|(at, entry)| *at == backend.about.endpoint && entry.id == id);
                 let far: Vec<_> = backend.models.iter().filter(|model| !is_own(&model.id)).collect();
                 for model in far {
-                    let entry = Entry::new(model, &backend.about.name, Some(peer.name.clone()));
+                    let entry = Entry::new(model, &backend.about.name, Some(peer.name.as_str().into()));
                     seen.push((backend.about.endpoint.clone(), entry));
                 }
             }

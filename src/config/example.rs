@@ -186,7 +186,8 @@ mod tests {
         let directory = tempfile::tempdir().expect("a directory");
         let path = directory.path().join("n.toml");
         std::fs::write(&path, text).expect("write");
-        load(Sources { file: Some(&path), lookup: &|_| None, flags: Table::new() }).expect("a good configuration")
+        load(Sources { file: Some(&path), optional: false, lookup: &|_| None, flags: Table::new() })
+            .expect("a good configuration")
     }
 
     #[test]

@@ -19,6 +19,8 @@ pub const DEFAULT_FILE: &str = "nexus.toml";
 pub struct Sources<'a> {
     /// A file that must exist. `None`: `$NEXUS_CONFIG`, which must exist too, or [`DEFAULT_FILE`], which may not.
     pub file: Option<&'a Path>,
+    /// A named file may be missing all the same: it is about to be made.
+    pub optional: bool,
     /// The environment.
     pub lookup: &'a Lookup<'a>,
     /// What the command line says, as tables.
@@ -146,7 +148,7 @@ fn settle(config: &mut Config, lookup: &Lookup<'_>) -> Result<(), Problem> {
 }
 
 /// `~` is the home directory.
-pub(crate) fn expand(path: &str, lookup: &Lookup<'_>) -> String {
+fn expand(path: &str, lookup: &Lookup<'_>) -> String {
     let home = || lookup("HOME").or_else(|| lookup("USERPROFILE"));
     match path.strip_prefix('~') {
         Some(rest) if rest.is_empty() || rest.starts_with(['/', '\\']) => match home() {
@@ -180,7 +182,7 @@ impl File {
         let path = named.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
         let text = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            Err(error) if (named.is_none() || sources.optional) && error.kind() == std::io::ErrorKind::NotFound => {
                 return Ok(File { path: None, table: Table::new(), text: String::new(), lines: OnceCell::new() });
             }
             Err(error) => return Err(LoadError::Unreadable { path, error }),

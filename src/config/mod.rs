@@ -23,9 +23,8 @@ pub use edit::{Editor, WriteError};
 pub use environment::{Lookup, process};
 pub use example::{example, first, minimal};
 pub use later::{Backend, Budget, Fleet, HardLimitAction, Lifecycle, Quality, Queue};
-pub(crate) use load::expand;
 pub use load::{DEFAULT_FILE, LoadError, Loaded, Problems, Sources, load};
-pub use secrets::{ADMIN_TOKEN, ClientSecret, Secrets, Warning, digest};
+pub use secrets::{ADMIN_TOKEN, ClientSecret, Secrets, Warning};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -6,6 +6,7 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 
 use super::environment::Lookup;
 use super::{Backend, Config, check};
+use crate::api::digest;
 use crate::fleet::{BackendSpec, Source};
 
 /// Something that is left out, and why: one line.
@@ -115,13 +116,6 @@ impl Backend {
         spec.forward_client_auth = self.forward_client_auth;
         Ok(spec)
     }
-}
-
-/// The hash by which a client's key is known.
-pub fn digest(key: &str) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, key.as_bytes()).as_ref());
-    bytes
 }
 
 /// 64 hex digits.

@@ -7,7 +7,7 @@ const MAX_EVENT: usize = 64 * 1024;
 /// Finds the events of a stream.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    /// The line that is not complete yet; the field name and the data of `data` lines go to `data` at its end.
+    /// The line that is not complete yet.
     line: Vec<u8>,
     /// The `data` lines of the event that is not complete yet.
     data: Vec<u8>,
@@ -25,11 +25,11 @@ impl Events {
     /// Takes the next bytes; `each` is called with the data of every event that they complete. An event too large to be
     /// kept is told as empty data.
     pub(super) fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8])) {
-        if self.after_return && bytes.first() == Some(&b'\n') {
-            bytes = &bytes[1..];
+        if bytes.is_empty() {
+            return;
         }
-        if !bytes.is_empty() {
-            self.after_return = false;
+        if std::mem::take(&mut self.after_return) {
+            bytes = bytes.strip_prefix(b"\n").unwrap_or(bytes);
         }
         while let Some(end) = bytes.iter().position(|byte| matches!(byte, b'\n' | b'\r')) {
             self.end_line(&bytes[..end], &mut each);
@@ -111,7 +111,12 @@ mod tests {
 
     #[test]
     fn every_way_to_end_a_line_ends_an_event() {
-        for stream in ["data: a\n\ndata: b\n\n", "data: a\r\n\r\ndata: b\r\n\r\n", "data: a\r\rdata: b\r\r"] {
+        for stream in [
+            "data: a\n\ndata: b\n\n",
+            "data: a\r\n\r\ndata: b\r\n\r\n",
+            "data: a\r\rdata: b\r\r",
+            "data: a\r\n\ndata: b\r\r\n",
+        ] {
             assert_eq!(events(&[stream.as_bytes()]), (vec!["a".to_owned(), "b".to_owned()], true), "{stream:?}");
             let single: Vec<&[u8]> = stream.as_bytes().chunks(1).collect();
             assert_eq!(events(&single), (vec!["a".to_owned(), "b".to_owned()], true), "{stream:?} byte by byte");

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// `body` with `model` in place of the JSON string at `span`, as [`super::inspect`] measured it. Where it says that
+/// `body` with `model` in place of the JSON string at `span`, as [`super::inspect()`] measured it. Where it says that
 /// already, the same bytes come back, uncopied.
 ///
 /// # Panics

@@ -35,10 +35,10 @@ pub fn start(
 ) -> mpsc::Receiver<PeerSeen> {
     let (seen, peers) = mpsc::channel(PENDING_PEERS);
     if config.enabled {
-        env.tasks.spawn("discovery_local", local::run(config.clone(), registry.clone(), env.clone(), own_port));
+        env.tasks.spawn("discovery-local", local::run(config.clone(), registry.clone(), env.clone(), own_port));
     }
     let search = Search { config, registry: registry.clone(), env: env.clone(), grace: Grace::default() };
-    env.tasks.spawn("discovery_mdns", search.run(herald, seen));
+    env.tasks.spawn("discovery-mdns", search.run(herald, seen));
     peers
 }
 

@@ -44,6 +44,9 @@ pub trait Net: Send + Sync + 'static {
 
     /// The addresses of this host that others might reach, best first. Loopback only where there is nothing else.
     fn own_addresses(&self) -> Vec<std::net::IpAddr>;
+
+    /// What this host is called by people.
+    fn host_name(&self) -> String;
 }
 
 /// The sockets of the machine.
@@ -106,6 +109,10 @@ impl Net for RealNet {
             ranked.push(std::net::Ipv4Addr::LOCALHOST.into());
         }
         ranked
+    }
+
+    fn host_name(&self) -> String {
+        gethostname::gethostname().to_string_lossy().into_owned()
     }
 }
 

@@ -81,17 +81,18 @@ impl Gateway {
                 let Some(mesh) = &self.mesh else { return Err(Miss::Gone) };
                 let started = Instant::now();
                 let hop = Hop {
-                    from: mesh.myself().id,
+                    from: mesh.id().clone(),
                     asked: chain.asked.clone(),
                     model: step.planned.model.to_string(),
                     backend: backend.to_string(),
                     hops_left: self.manner.max_hops.saturating_sub(1),
-                    visited: vec![mesh.myself().id],
+                    visited: vec![mesh.id().clone()],
                     time_left: left(step.deadline),
                     zone: step.planned.floors.zone,
                     tier: step.planned.floors.tier,
                 };
-                let reply = mesh.forward(peer, hop, request, left(step.deadline)).await.map_err(far_miss)?;
+                let forwarded = mesh.forward(peer, hop, request, left(step.deadline)).await;
+                let reply = forwarded.map_err(|error| far_miss(error, started, step.deadline))?;
                 first_byte(reply, started, step.deadline, None).await
             }
         }
@@ -180,11 +181,11 @@ fn broken(cut: Cut) -> Miss {
     Miss::Broken(cut.to_string())
 }
 
-fn far_miss(error: ForwardError) -> Miss {
+fn far_miss(error: ForwardError, started: Instant, deadline: Instant) -> Miss {
     match error {
         ForwardError::Unreachable(why) => Miss::Unreachable(why),
+        ForwardError::Silent if left(deadline).is_zero() => Miss::Silent(started.elapsed()),
         ForwardError::Silent => Miss::Unreachable("its peer does not answer".to_owned()),
-        ForwardError::Late(waited) => Miss::Silent(waited),
         ForwardError::Refused(refusal) => Miss::Refused(refusal),
         ForwardError::Lost => Miss::Broken("its peer went away".to_owned()),
     }

@@ -49,7 +49,7 @@ fn local(offered: &Offered, mesh: Option<&Mesh>) -> Found {
         },
         endpoint: entry.endpoint.text.as_str().into(),
         near: entry.endpoint.near,
-        owner: mesh.map(|mesh| mesh.myself().id),
+        owner: mesh.map(|mesh| mesh.id().clone()),
     }
 }
 
@@ -62,7 +62,7 @@ struct Remote {
 
 impl Remote {
     fn new(mesh: &Mesh) -> Self {
-        Remote { peers: mesh.peers(), now: Instant::now(), trusted: mesh.is_keyed(), config: mesh.config() }
+        Remote { peers: mesh.peers(), now: Instant::now(), trusted: mesh.is_keyed(), config: mesh.config().clone() }
     }
 
     fn collect(&self, name: &str, found: &mut Vec<Found>) {
@@ -76,7 +76,7 @@ impl Remote {
                 candidate: Candidate {
                     place: Place::There {
                         peer: peer.id.clone(),
-                        peer_name: peer.name.clone(),
+                        peer_name: peer.name.as_str().into(),
                         backend: about.name.as_str().into(),
                     },
                     kind: about.kind,

@@ -31,7 +31,7 @@ pub fn start(config: Config, registry: &Arc<Registry>, env: &Env) {
             for entry in fresh {
                 watched.push(Arc::downgrade(&entry));
                 let (config, registry, env) = (config.clone(), registry.clone(), owned.clone());
-                owned.tasks.spawn("health_watch", async move {
+                owned.tasks.spawn("health-watch", async move {
                     let gone = entry.gone.clone();
                     tokio::select! {
                         biased;

@@ -104,11 +104,11 @@ async fn a_removed_backend_is_watched_no_more_and_a_new_one_is() {
     add(&registry, "a");
     start(Config::default(), &registry, &env);
     tokio::time::sleep(Duration::from_millis(10)).await;
-    assert_eq!(env.tasks.running().get("health_watch"), Some(&1));
+    assert_eq!(env.tasks.running().get("health-watch"), Some(&1));
     registry.remove("a");
     let b = add(&registry, "b");
     tokio::time::sleep(Duration::from_millis(10)).await;
-    assert_eq!(env.tasks.running().get("health_watch"), Some(&1));
+    assert_eq!(env.tasks.running().get("health-watch"), Some(&1));
     assert_eq!(status(&b), Status::Healthy, "checked at once, not at the next interval");
 }
 

@@ -13,8 +13,8 @@ const EXPECTED_TOKENS: u64 = 256;
 /// Slots of a backend that does not tell how many it has.
 const ASSUMED_SLOTS: u32 = 4;
 
-/// Guesses this close together, as a ratio, are the same: then this peer's own come first, and chance decides among
-/// equals, so that peers with the same news do not all run to the same place.
+/// Guesses this close together, as a ratio, are the same: then the operator's priority decides, then this peer's own
+/// come first, and chance decides among equals, so that peers with the same news do not all run to the same place.
 const NEAR: f64 = 1.1;
 
 /// First token and speed where nobody has measured any.
@@ -41,15 +41,15 @@ pub(super) fn rank<'w>(candidates: Vec<&'w Candidate>, needs: &Needs, dice: &mut
         let near = rest.partition_point(|(is_full, time, _)| *is_full == full && *time <= least * NEAR);
         let (group, behind) = rest.split_at_mut(near.max(1));
         group.shuffle(dice);
-        group.sort_by_key(|(_, _, candidate)| !candidate.place.is_here());
+        group.sort_by_key(|(_, _, candidate)| (candidate.priority, !candidate.place.is_here()));
         ranked.extend(group.iter().map(|(_, _, candidate)| *candidate));
         rest = behind;
     }
     ranked
 }
 
-/// The best that was measured on any of them. What has not been measured is taken to be as good, so that it is tried and
-/// then known.
+/// The best that was measured on any of them. What has not been measured is taken to be as good, so that it is tried
+/// and then known.
 fn best_pace(candidates: &[&Candidate]) -> Pace {
     let first = candidates.iter().filter_map(|candidate| first_token_ms(&candidate.load)).reduce(f64::min);
     let speed = candidates.iter().filter_map(|candidate| speed(&candidate.load)).reduce(f64::max);

@@ -1,9 +1,9 @@
-//! Which backend answers: a pure function of what was asked, of the rules, and of the world at one instant. No clock, no
-//! socket, no lock; nothing is sent, and nothing is logged.
+//! Which backend answers: a pure function of what was asked, of the rules, and of the world at one instant. No clock,
+//! no socket, no lock; nothing is sent, and nothing is logged.
 //!
-//! [`Rules`] are compiled once. A request is a [`Chain`] of models and an [`Intent`]; the gateway lays out a [`World`] for
-//! that chain; [`plan`] takes every candidate through the stages and ranks what is left. Zone and tier are filters, never
-//! scores.
+//! [`Rules`] are compiled once. A request is a [`Chain`] of models and an [`Intent`]; the gateway lays out a [`World`]
+//! for that chain; [`plan()`] takes every candidate through the stages and ranks what is left. Zone and tier are
+//! filters, never scores.
 
 mod adaptive;
 mod alias;

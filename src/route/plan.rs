@@ -74,8 +74,8 @@ struct Member<'w> {
     below: Vec<&'w Candidate>,
 }
 
-/// Plans a request: each member of the chain in order, its candidates through the stages, the rest ranked. Given the same
-/// it is the same.
+/// Plans a request: each member of the chain in order, its candidates through the stages, the rest ranked. Given the
+/// same it is the same.
 pub fn plan(intent: &Intent, chain: &Chain, rules: &Rules, world: &World, chance: &mut Chance<'_>) -> Plan {
     let demand = rules.demand(chain);
     let mut rejections = Vec::new();

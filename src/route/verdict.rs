@@ -1,5 +1,5 @@
-//! What a plan without a step means for the client, and what it is told of the reasons. Data only: status codes and error
-//! bodies are for the dialect.
+//! What a plan without a step means for the client, and what it is told of the reasons. Data only: status codes and
+//! error bodies are for the dialect.
 
 use serde_json::{Value, json};
 
@@ -100,7 +100,8 @@ impl Plan {
         format!("{} agents rejected by {}", places.len(), self.rejected_by())
     }
 
-    /// The value of `x-nexus-rejection-details`: a JSON array of as many reasons as [`MAX_DETAILS`] bytes hold, in ASCII.
+    /// The value of `x-nexus-rejection-details`: a JSON array of as many reasons as [`MAX_DETAILS`] bytes hold, in
+    /// ASCII.
     pub fn rejection_details(&self) -> String {
         let mut details = String::from("[");
         for rejection in &self.rejections {

@@ -1,1 +1,3 @@
-fn main() {}
+//! Tests of the real program, from outside.
+
+mod cli;

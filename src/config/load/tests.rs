@@ -23,7 +23,7 @@ impl World {
         std::fs::write(self.path(), text).expect("write");
         let lookup =
             |name: &str| self.variables.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone());
-        load(Sources { file: Some(&self.path()), lookup: &lookup, flags: self.flags.clone() })
+        load(Sources { file: Some(&self.path()), optional: false, lookup: &lookup, flags: self.flags.clone() })
     }
 
     /// What is wrong with `text`, without the directory.
@@ -110,7 +110,8 @@ fn text_that_is_no_toml_is_told_by_line_and_column() {
 #[test]
 fn a_named_file_must_be_there_and_the_default_one_need_not() {
     let missing = PathBuf::from("/nonexistent/nexus.toml");
-    let load_it = |file: Option<&Path>, lookup: &Lookup<'_>| load(Sources { file, lookup, flags: Table::new() });
+    let load_it =
+        |file: Option<&Path>, lookup: &Lookup<'_>| load(Sources { file, optional: false, lookup, flags: Table::new() });
     assert!(matches!(load_it(Some(&missing), &|_| None), Err(LoadError::Unreadable { .. })));
     let variable = |name: &str| (name == "NEXUS_CONFIG").then(|| "/nonexistent/nexus.toml".to_owned());
     assert!(matches!(load_it(None, &variable), Err(LoadError::Unreadable { .. })));

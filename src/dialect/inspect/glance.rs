@@ -75,6 +75,11 @@ impl<'de, T: Glance> Deserialize<'de> for Seen<T> {
     }
 }
 
+/// Glances at the value of the field whose key was read last.
+pub(super) fn see<'de, T: Glance, A: MapAccess<'de>>(fields: &mut A) -> Result<T, A::Error> {
+    Ok(fields.next_value::<Seen<T>>()?.0)
+}
+
 struct Look<T>(PhantomData<T>);
 
 impl<'de, T: Glance> Visitor<'de> for Look<T> {

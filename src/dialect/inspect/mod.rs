@@ -3,6 +3,9 @@
 
 mod body;
 mod glance;
+mod messages;
+mod prompt;
+mod surrogate;
 #[cfg(test)]
 mod tests;
 
@@ -10,8 +13,10 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use self::body::{Body, Messages, Prompt};
+use self::body::Body;
 pub use self::glance::Shape;
+use self::messages::Messages;
+use self::prompt::Prompt;
 use crate::exchange::Endpoint;
 use crate::fleet::Needs;
 
@@ -107,6 +112,16 @@ pub fn inspect(endpoint: Endpoint, content_type: Option<&str>, body: &Bytes) -> 
         return Err(BadRequest::ContentType);
     }
     let text = as_text(body)?;
+    match read(endpoint, text) {
+        Err(error @ BadRequest::Syntax { .. }) => match surrogate::mend(text) {
+            Some(mended) => read(endpoint, &mended),
+            None => Err(error),
+        },
+        result => result,
+    }
+}
+
+fn read(endpoint: Endpoint, text: &str) -> Result<Inspection, BadRequest> {
     let found: Body<'_> = serde_json::from_str(text).map_err(unreadable)?;
     let (model, model_span) = model(&found, text)?;
     let mut needs = Needs { max_tokens: max_tokens(&found)?, ..Needs::default() };

@@ -43,6 +43,7 @@ fn what_is_usual_or_odd_but_not_ours_to_judge_passes() {
         r#""messages":[],"stream":null,"tools":null,"response_format":null,"max_tokens":null"#,
         r#""messages":[],"tools":[],"max_tokens":-1,"temperature":1e99"#,
         r#""messages":[],"stream":false,"stream":true"#,
+        r#""messages":[{"content":"cut \ud83d"},{"content":[{"type":"text","text":"\udc00\\ud83d"}]}]"#,
     ] {
         let body = format!(r#"{{"model":"m",{rest}}}"#);
         let found = look(CHAT, &body).unwrap_or_else(|error| panic!("{body}: {error}"));

@@ -1,5 +1,5 @@
-//! `tier`: whether a backend is as capable as is demanded. Whether a lower one may stand in is for the plan to say, which
-//! sees all of them.
+//! `tier`: whether a backend is as capable as is demanded. Whether a lower one may stand in is for the plan to say,
+//! which sees all of them.
 
 use crate::fleet::Tier;
 use crate::route::rejection::Why;

@@ -3,8 +3,8 @@
 use std::collections::HashSet;
 
 use crate::fleet::{Load, Zone};
-use crate::route::Candidate;
 use crate::route::testing::*;
+use crate::route::{Candidate, World};
 
 #[test]
 fn smart_breaks_ties_by_place_then_pending_then_name() {
@@ -100,4 +100,30 @@ fn adaptive_spreads_near_ties() {
     let firsts: HashSet<String> =
         (0..100).map(|turn| backends(&planned(&anything(), &chain, &rules, &world, turn))[0].to_owned()).collect();
     assert_eq!(firsts.len(), 3);
+}
+
+#[test]
+fn adaptive_obeys_priority_among_near_ties() {
+    let first = Candidate { priority: 1, ..candidate("b", Zone::Restricted, 1) };
+    let world = world(vec![candidate("a", Zone::Restricted, 1), first, candidate("c", Zone::Restricted, 1)]);
+    let rules = rules("");
+    let chain = rules.chain("m");
+    for turn in 0..50 {
+        assert_eq!(backends(&planned(&anything(), &chain, &rules, &world, turn))[0], "b");
+    }
+}
+
+#[test]
+fn suspects_come_after_all_others_of_the_model_under_every_strategy() {
+    let suspect = Candidate { priority: 0, suspect: true, ..candidate("a", Zone::Restricted, 1) };
+    let late = Candidate { priority: 99, ..candidate("b", Zone::Restricted, 1) };
+    let world =
+        World { offers: vec![offer("m", vec![suspect, late]), offer("n", vec![candidate("c", Zone::Restricted, 1)])] };
+    for strategy in ["smart", "round_robin", "priority_only", "random", "adaptive"] {
+        let rules = rules(&format!("strategy = \"{strategy}\"\nfallbacks = {{ m = [\"n\"] }}"));
+        for turn in 0..10 {
+            let plan = planned(&anything(), &rules.chain("m"), &rules, &world, turn);
+            assert_eq!(backends(&plan), ["b", "a", "c"], "{strategy}");
+        }
+    }
 }

@@ -1,0 +1,210 @@
+//! `nexus backends`: what a running peer knows of backends, and changing it.
+
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+use serde_json::{Value as Json, json};
+
+use super::client::{Client, ClientError};
+use super::render::{self, BackendView, Style};
+use super::{ConfigFile, print, tell};
+use crate::config::{self, Config};
+use crate::fleet::{Kind, Status};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Backends {
+    List(List),
+    Add(Add),
+    Remove(Remove),
+}
+
+/// List the backends that a running peer can use: its own, and those of other peers.
+///
+/// Where no peer runs, the backends of the configuration file are listed, with their status unknown.
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+    /// Only those with this status: healthy, unhealthy, unknown or draining
+    #[arg(short, long)]
+    status: Option<String>,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// Add a backend to the running peer.
+///
+/// It is used at once, and forgotten when the peer stops: to keep it, write it into the configuration file.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  nexus backends add http://localhost:11434
+  nexus backends add http://192.168.1.100:8000 --name gpu-server --type vllm --priority 2")]
+pub(super) struct Add {
+    /// Its root, such as http://localhost:11434
+    url: String,
+    /// A name that no other backend has [default: the host of the URL]
+    #[arg(short, long)]
+    name: Option<String>,
+    /// ollama, vllm, llamacpp, exo, openai, lmstudio, generic, anthropic or google [default: found out]
+    #[arg(short = 't', long = "type", visible_alias = "backend-type", value_name = "TYPE")]
+    kind: Option<String>,
+    /// Lower is preferred
+    #[arg(short, long, value_name = "N", default_value_t = 50, allow_negative_numbers = true)]
+    priority: i32,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// Remove a backend from the running peer.
+///
+/// One that is configured comes back with the next start; one that is discovered, when it is seen again.
+#[derive(Debug, Args)]
+pub(super) struct Remove {
+    /// Its id or name, as `nexus backends list` shows it
+    #[arg(value_name = "ID_OR_NAME")]
+    name: String,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+#[derive(Deserialize)]
+struct Listing {
+    backends: Vec<BackendView>,
+}
+
+#[derive(Deserialize)]
+struct Added {
+    backend: BackendView,
+}
+
+const PATH: &str = "/nexus/v1/backends";
+
+impl Backends {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Backends::List(list) => list.run().await,
+            Backends::Add(add) => add.run().await,
+            Backends::Remove(remove) => remove.run().await,
+        }
+    }
+}
+
+impl List {
+    async fn run(self) -> anyhow::Result<()> {
+        let wanted = self.status.as_deref().map(status).transpose()?;
+        let client = Client::find(self.config.path.as_deref())?;
+        let mut backends = known(&client).await?;
+        backends.retain(|backend| wanted.is_none_or(|wanted| same(wanted, backend.status)));
+        let text = if self.json {
+            serde_json::to_string_pretty(&json!({ "backends": backends }))? + "\n"
+        } else {
+            render::backends(Style::of_stdout(), &backends)
+        };
+        Ok(print(&text)?)
+    }
+}
+
+fn status(text: &str) -> anyhow::Result<Status> {
+    let all = [Status::Healthy, Status::Unhealthy, Status::Unknown, Status::Draining];
+    let found = all.into_iter().find(|status| status.as_str().eq_ignore_ascii_case(text));
+    found.ok_or_else(|| anyhow::anyhow!("Invalid status: {text}. Use: healthy, unhealthy, unknown, draining"))
+}
+
+/// A status of a later version is shown as unknown, and found as such.
+fn same(wanted: Status, status: Status) -> bool {
+    wanted.as_str() == status.as_str()
+}
+
+/// The backends of the running peer; without one, those of the configuration file, and a warning.
+pub(super) async fn known(client: &Client) -> anyhow::Result<Vec<BackendView>> {
+    match client.get::<Listing>(PATH).await {
+        Ok(listing) => Ok(listing.backends),
+        Err(error @ ClientError::Unreachable { .. }) => {
+            tell(&format!("Warning: {error}: showing the configuration, status unknown"));
+            Ok(configured(&client.loaded.config))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn configured(config: &Config) -> Vec<BackendView> {
+    let view = |backend: &config::Backend| BackendView {
+        id: backend.name.clone(),
+        name: backend.name.clone(),
+        url: backend.url.clone(),
+        backend_type: backend.kind.to_string(),
+        kind: backend.kind.to_string(),
+        status: Status::Unknown,
+        models: Vec::new(),
+        priority: backend.priority.max(0).into(),
+        pending_requests: 0,
+        total_requests: 0,
+        avg_latency_ms: None,
+        discovery_source: "static".to_owned(),
+        peer: "self".to_owned(),
+        last_check_seconds_ago: None,
+        last_error: None,
+    };
+    config.backends.iter().map(view).collect()
+}
+
+impl Add {
+    async fn run(self) -> anyhow::Result<()> {
+        config::backend_url(&self.url).map_err(|problem| anyhow::anyhow!("Invalid URL: {problem}"))?;
+        let kind = self.kind.as_deref().map(str::parse::<Kind>).transpose()?;
+        let mut body = json!({ "url": self.url, "priority": self.priority.max(0) });
+        if let Some(name) = &self.name {
+            body["name"] = json!(name);
+        }
+        if let Some(kind) = kind {
+            body["type"] = json!(kind);
+        }
+        let added: Added = Client::find(self.config.path.as_deref())?.post(PATH, &body).await?;
+        let BackendView { name, id, kind, .. } = added.backend;
+        let line = format!("Added backend '{name}' ({id}) as {kind}");
+        Ok(print(&format!("{}\n", render::clean(&line)))?)
+    }
+}
+
+impl Remove {
+    async fn run(self) -> anyhow::Result<()> {
+        let client = Client::find(self.config.path.as_deref())?;
+        let id = percent_encode(&self.name);
+        match client.delete::<Json>(&format!("{PATH}/{id}")).await {
+            Ok(answer) => {
+                let name = answer["removed"].as_str().unwrap_or(&self.name);
+                Ok(print(&format!("Removed backend: {}\n", render::clean(name)))?)
+            }
+            Err(ClientError::Refused { status: http::StatusCode::NOT_FOUND, .. }) => {
+                Err(anyhow::anyhow!("backend not found: {}", self.name))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+/// One segment of a path.
+fn percent_encode(segment: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~');
+    let encode = |byte: u8| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    segment.bytes().map(encode).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_read_in_any_case() {
+        assert_eq!(status("HEALTHY").ok(), Some(Status::Healthy));
+        let error = status("fine").expect_err("no status").to_string();
+        assert_eq!(error, "Invalid status: fine. Use: healthy, unhealthy, unknown, draining");
+        assert!(same(Status::Unknown, Status::Unrecognised));
+    }
+
+    #[test]
+    fn names_pass_through_a_path_whole() {
+        assert_eq!(percent_encode("a b/c?é"), "a%20b%2Fc%3F%C3%A9");
+    }
+}

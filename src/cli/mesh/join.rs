@@ -1,0 +1,142 @@
+//! `nexus mesh join`: writes a membership into the configuration file and has a running peer take it up.
+
+use anyhow::{bail, ensure};
+use clap::Args;
+
+use super::USUAL_PORT;
+use super::token::Token;
+use crate::cli::client::Client;
+use crate::cli::{ConfigFile, tell};
+use crate::config::{self, Config, Editor};
+
+/// Join the mesh of a token, or of a peer's address where the mesh has no key.
+///
+/// Name, key and addresses are written into the configuration file, whose shape and comments stay; a running peer takes
+/// them up without a restart.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  nexus mesh join nexus1-eyJuIjoi...
+  nexus mesh join 192.168.1.20:8001")]
+pub(crate) struct Join {
+    /// What `nexus mesh invite` printed, or host:port of a peer
+    #[arg(value_name = "TOKEN_OR_ADDRESS")]
+    to: String,
+    #[command(flatten)]
+    config: ConfigFile,
+}
+
+/// What the file should say.
+#[derive(Debug, PartialEq, Eq)]
+struct Membership {
+    name: String,
+    key: String,
+    seeds: Vec<String>,
+}
+
+impl Join {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        let path = super::file(self.config.path.as_deref());
+        let client = Client::find_or_new(&path)?;
+        let config = &client.loaded.config;
+        let membership = membership(&self.to, config)?;
+        let mut editor = Editor::open(&path)?;
+        if membership.name != config.mesh.name {
+            editor.set_text("mesh", "name", &membership.name)?;
+        }
+        if membership.key != config.mesh.key {
+            ensure!(
+                config.mesh.key_file.is_empty(),
+                "mesh.key_file is set and holds another key: put the new one there, or remove the line"
+            );
+            editor.set_text("mesh", "key", &membership.key)?;
+        }
+        if membership.seeds != config.mesh.seeds {
+            editor.set_list("mesh", "seeds", &membership.seeds)?;
+        }
+        let changed = editor.save()?;
+        let done = if changed { "Wrote" } else { "Nothing to change in" };
+        tell(&format!("{done} {}.", path.display()));
+        if !membership.key.is_empty() {
+            super::warn_if_readable(&path);
+        }
+        warn_if_overridden();
+        super::take_up(&client, &membership.name, &membership.key, &membership.seeds).await
+    }
+}
+
+/// Seeds of the same mesh are kept; those of another are not peers of this one.
+fn membership(to: &str, config: &Config) -> anyhow::Result<Membership> {
+    let (name, key, addresses) = match Token::decode(to) {
+        Some(token) => {
+            let token = token?;
+            (token.name, token.key, token.addresses)
+        }
+        None => (config.mesh.name.clone(), config.mesh.key.clone(), vec![address(to)?]),
+    };
+    let same_mesh = name == config.mesh.name && key == config.mesh.key;
+    let mut seeds = if same_mesh { config.mesh.seeds.clone() } else { Vec::new() };
+    for address in addresses {
+        if !seeds.contains(&address) {
+            seeds.push(address);
+        }
+    }
+    Ok(Membership { name, key, seeds })
+}
+
+fn address(text: &str) -> anyhow::Result<String> {
+    let text = text.trim();
+    let with_port = match text.parse::<std::net::IpAddr>() {
+        Ok(ip) => std::net::SocketAddr::new(ip, USUAL_PORT).to_string(),
+        Err(_) if text.contains(':') => text.to_owned(),
+        Err(_) => format!("{text}:{USUAL_PORT}"),
+    };
+    match config::host_and_port(&with_port) {
+        Some((_, port)) if port != 0 => Ok(with_port),
+        _ => bail!("`{text}` is neither a token of `nexus mesh invite` nor host:port of a peer"),
+    }
+}
+
+/// The environment wins over the file that was just written.
+fn warn_if_overridden() {
+    for variable in ["NEXUS_MESH_NAME", "NEXUS_MESH_KEY", "NEXUS_MESH_SEEDS"] {
+        if config::process(variable).is_some() {
+            tell(&format!("Warning: {variable} is set and wins over the file."));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(name: &str) -> String {
+        Token { name: name.to_owned(), key: "a".repeat(52), addresses: vec!["b:1".to_owned()] }.encode()
+    }
+
+    #[test]
+    fn seeds_of_the_same_mesh_stay_and_come_once() {
+        let mut config = Config::default();
+        config.mesh.key = "a".repeat(52);
+        config.mesh.seeds = vec!["a:1".to_owned(), "b:1".to_owned()];
+        assert_eq!(membership(&token("default"), &config).expect("a token").seeds, ["a:1", "b:1"]);
+        assert_eq!(membership(&token("other"), &config).expect("a token").seeds, ["b:1"]);
+        assert_eq!(membership("c:2", &config).expect("an address").seeds, ["a:1", "b:1", "c:2"]);
+    }
+
+    #[test]
+    fn an_address_needs_no_port() {
+        for (text, address_) in [
+            ("desk", "desk:8001"),
+            ("10.0.0.1", "10.0.0.1:8001"),
+            ("fe80::1", "[fe80::1]:8001"),
+            ("[fe80::1]:9", "[fe80::1]:9"),
+            (" desk:7 ", "desk:7"),
+        ] {
+            assert_eq!(address(text).expect("an address"), address_);
+        }
+        for text in ["", "a b", "http://desk:1", "desk:0", "desk:x"] {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! `nexus mesh`: seeing the mesh, and the two halves of adding a machine to it.
+
+mod invite;
+mod join;
+mod status;
+mod token;
+
+use std::path::{Path, PathBuf};
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::client::{Client, ClientError};
+use super::tell;
+use crate::config::{self, DEFAULT_FILE};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Mesh {
+    Status(status::Status),
+    Invite(invite::Invite),
+    Join(join::Join),
+}
+
+impl Mesh {
+    pub(super) async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Mesh::Status(status) => status.run().await,
+            Mesh::Invite(invite) => invite.run().await,
+            Mesh::Join(join) => join.run().await,
+        }
+    }
+}
+
+/// The UDP port that a mesh takes where the host alone is known.
+const USUAL_PORT: u16 = 8001;
+
+/// The file to change: the one named, or the usual one.
+fn file(named: Option<&Path>) -> PathBuf {
+    let variable = || config::process("NEXUS_CONFIG").map(PathBuf::from);
+    named.map(Path::to_owned).or_else(variable).unwrap_or_else(|| PathBuf::from(DEFAULT_FILE))
+}
+
+/// Has a running peer take up a membership. Without one, the file says it all.
+async fn take_up(client: &Client, name: &str, key: &str, seeds: &[String]) -> anyhow::Result<()> {
+    let body = json!({ "name": name, "key": key, "seeds": seeds });
+    match client.post::<serde_json::Value>("/nexus/v1/mesh/join", &body).await {
+        Ok(_) => tell("The running peer has taken it up."),
+        Err(ClientError::Unreachable { .. }) => tell("No peer is running here: it takes effect at the next start."),
+        Err(ClientError::Refused { message, .. }) => {
+            anyhow::bail!("the file is written, but the running peer did not take it up: {message}")
+        }
+    }
+    Ok(())
+}
+
+/// The file holds the key now.
+fn warn_if_readable(path: &Path) {
+    #[cfg(unix)]
+    if let Ok(about) = std::fs::metadata(path)
+        && std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o077 != 0
+    {
+        tell(&format!("Warning: others on this machine can read the key: chmod 600 {}", path.display()));
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+}
