@@ -78,6 +78,7 @@ pub struct Node {
     http: SocketAddr,
     mesh: Option<Mesh>,
     registry: Arc<Registry>,
+    gateway: Arc<Gateway>,
     accepting: CancellationToken,
     env: Env,
 }
@@ -136,7 +137,7 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
     let membership = Arc::new(Member { mesh: mesh.clone(), herald, mdns: config.mesh.mdns });
     let router = api::router(
         api::Parts {
-            gateway,
+            gateway: gateway.clone(),
             registry: registry.clone(),
             mesh: mesh.clone(),
             client_keys: client_keys(&secrets)?,
@@ -150,7 +151,7 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
     let accepting = CancellationToken::new();
     env.tasks.spawn("http", api::serve(listener, router, accepting.clone(), env.clone()));
     info!(address = %http, backends = registry.snapshot().entries.len(), "Node started");
-    Ok(Node { http, mesh, registry, accepting, env: env.clone() })
+    Ok(Node { http, mesh, registry, gateway, accepting, env: env.clone() })
 }
 
 impl Node {
@@ -182,7 +183,9 @@ impl Node {
             for (name, count) in self.env.tasks.running() {
                 let _ = write!(left, "{name}: {count} ");
             }
-            warn!(left = left.trim(), "Stopped with requests under way");
+            warn!(left = left.trim(), "Stopping with requests under way: they are cut");
+            self.gateway.cut();
+            let _ = tokio::time::timeout(LEAVING, self.wait_until_idle()).await;
         }
         if let Some(mesh) = &self.mesh {
             mesh.leave(end.saturating_duration_since(tokio::time::Instant::now()).min(LEAVING)).await;

@@ -8,7 +8,7 @@ use super::client::{Client, ClientError};
 use super::render::{self, BackendView, Style};
 use super::{ConfigFile, print, tell};
 use crate::config::{self, Config};
-use crate::fleet::{Kind, Status};
+use crate::fleet::{Kind, Status, root_url};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Backends {
@@ -151,7 +151,7 @@ fn configured(config: &Config) -> Vec<BackendView> {
 
 impl Add {
     async fn run(self) -> anyhow::Result<()> {
-        config::backend_url(&self.url).map_err(|problem| anyhow::anyhow!("Invalid URL: {problem}"))?;
+        root_url(&self.url)?;
         let kind = self.kind.as_deref().map(str::parse::<Kind>).transpose()?;
         let mut body = json!({ "url": self.url, "priority": self.priority.max(0) });
         if let Some(name) = &self.name {

@@ -42,7 +42,7 @@ impl Config {
 
 /// A mesh key as people pass it on: 32 random bytes in base32.
 pub(super) fn fresh_key(seed: &Seed) -> String {
-    data_encoding::BASE32_NOPAD.encode(&seed.bytes("mesh key")).to_ascii_lowercase()
+    config::mesh_key_text(&seed.bytes("mesh key"))
 }
 
 #[cfg(test)]

@@ -91,12 +91,11 @@ async fn start(peers: u8, directory: &Directory, running: &mut Vec<Running>) -> 
     let key = fresh_key(&Seed::from_os());
     let parts: Vec<Part> = (0..usize::from(peers)).map(part).collect();
     for (index, part) in parts.into_iter().enumerate() {
-        let env = Env::real();
-        let backend = synthetic::start(options(&part), &env).await.context("cannot start a made-up backend")?;
+        let backend = synthetic::start(options(&part), &Env::real()).await.context("cannot start a made-up backend")?;
         let config = configuration(&part, &backend.url(), &ports, index, directory, &key);
         let cannot_start = |error: node::StartError| anyhow!("cannot start {}: {error}", part.name);
         let (blueprint, _) = Blueprint::new(config, &|_| None).map_err(cannot_start)?;
-        let node = node::start(blueprint, env).await.map_err(cannot_start)?;
+        let node = node::start(blueprint, Env::real()).await.map_err(cannot_start)?;
         progress.step(&format!("{} is up at http://{}", part.name, node.http_address()));
         running.push(Running { part, node, backend });
     }

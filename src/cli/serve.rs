@@ -135,7 +135,6 @@ async fn live(blueprint: Blueprint) -> anyhow::Result<()> {
         () = stop.asked() => return Ok(()),
         started = node::start(blueprint, Env::real()) => started.map_err(|error| anyhow!("{error}"))?,
     };
-    tracing::info!(address = %node.http_address(), "listening");
     stop.asked().await;
     tracing::info!(grace_seconds = GRACE.as_secs(), "stopping; a second signal ends at once");
     tokio::select! {

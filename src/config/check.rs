@@ -2,10 +2,10 @@
 //! first. It reads no file and changes nothing.
 
 use toml::{Table, Value};
-use url::Url;
 
 use super::{Backend, Config, Problem, later, shape};
-use crate::fleet::{Kind, Locality};
+use crate::fleet::{InvalidUrl, Kind, Locality, root_url};
+use crate::route::Rules;
 
 /// What a mesh key looks like, for messages.
 pub(super) const KEY_FORM: &str = "a key is 256 bits, 52 characters of base32, as `nexus mesh invite` makes it";
@@ -53,30 +53,6 @@ pub(super) fn suspicious(config: &Config, set: &Table) -> Vec<String> {
 
 const COMPONENTS: [&str; 5] = ["routing", "api", "health", "discovery", "mesh"];
 
-/// The root of a backend: `http` or `https`, without a trailing `/` or `/v1`.
-///
-/// # Errors
-/// What is wrong with the text, as a phrase.
-pub fn backend_url(text: &str) -> Result<Url, String> {
-    let mut url =
-        Url::parse(text.trim()).map_err(|error| format!("`{text}` is no URL ({error}): use http://host:port"))?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(format!("`{text}` is neither http nor https: use http://host:port"));
-    }
-    if url.host_str().is_none_or(str::is_empty) {
-        return Err(format!("`{text}` names no host: use http://host:port"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err("a URL may not hold credentials: name a variable in `api_key_env`".to_owned());
-    }
-    let path = url.path().trim_end_matches('/');
-    let root = path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/').to_owned();
-    url.set_path(&root);
-    url.set_query(None);
-    url.set_fragment(None);
-    Ok(url)
-}
-
 /// The 32 bytes of a mesh key: base32 in any case, or hex.
 pub fn mesh_key(text: &str) -> Option<[u8; 32]> {
     let text = text.trim();
@@ -86,6 +62,11 @@ pub fn mesh_key(text: &str) -> Option<[u8; 32]> {
         _ => return None,
     };
     bytes.try_into().ok()
+}
+
+/// A mesh key as it is passed on: 52 characters of lower-case base32.
+pub fn mesh_key_text(key: &[u8; 32]) -> String {
+    data_encoding::BASE32_NOPAD.encode(key).to_ascii_lowercase()
 }
 
 /// Host and port of `host:port`; an IPv6 address stands in brackets.
@@ -143,9 +124,8 @@ impl Found {
     }
 
     fn routing(&mut self, config: &Config) {
-        let weights = config.routing.weights;
-        if u64::from(weights.priority) + u64::from(weights.load) + u64::from(weights.latency) == 0 {
-            self.add("routing.weights", "all weights are 0: at least one must count");
+        if let Err(problems) = Rules::new(&config.routing) {
+            problems.into_iter().for_each(|problem| self.add(problem.path, problem.message));
         }
         for (index, policy) in config.routing.policies.iter().enumerate() {
             if policy.max_cost_per_request.is_some_and(|cost| !(cost.is_finite() && cost > 0.0)) {
@@ -227,7 +207,7 @@ impl Found {
 
     fn backend(&mut self, at: &str, backend: &Backend, before: &[Backend]) {
         self.name(at, &backend.name, before.iter().map(|other| other.name.as_str()));
-        if let Err(message) = backend_url(&backend.url) {
+        if let Err(InvalidUrl(message)) = root_url(&backend.url) {
             self.add(format!("{at}.url"), message);
         }
         let variable = backend.api_key_env.as_deref().map(str::trim);

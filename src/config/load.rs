@@ -141,9 +141,12 @@ fn settle(config: &mut Config, lookup: &Lookup<'_>) -> Result<(), Problem> {
         if check::mesh_key(&text).is_none() {
             return Err(problem(format!("{} holds no mesh key: {}", config.mesh.key_file, check::KEY_FORM)));
         }
-        config.mesh.key = text.trim().to_owned();
+        config.mesh.key = text;
     }
-    config.mesh.key = config.mesh.key.trim().to_owned();
+    // Keys are compared as text elsewhere: one form, however it was written.
+    if let Some(key) = check::mesh_key(&config.mesh.key) {
+        config.mesh.key = check::mesh_key_text(&key);
+    }
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use check::{backend_url, check, host_and_port, mesh_key};
+pub use check::{check, host_and_port, mesh_key, mesh_key_text};
 pub(crate) use edit::create;
 pub use edit::{Editor, WriteError};
 pub use environment::{Lookup, process};

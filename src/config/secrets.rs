@@ -7,7 +7,7 @@ use data_encoding::HEXLOWER_PERMISSIVE;
 use super::environment::Lookup;
 use super::{Backend, Config, check};
 use crate::api::digest;
-use crate::fleet::{BackendSpec, Source};
+use crate::fleet::{BackendSpec, InvalidUrl, Source, root_url};
 
 /// Something that is left out, and why: one line.
 pub type Warning = String;
@@ -97,7 +97,7 @@ impl Backend {
         if !check::is_spoken(self.kind) {
             return Err(format!("backend `{}` is left out: type `{}` is not served yet", self.name, self.kind));
         }
-        let url = check::backend_url(&self.url).map_err(|problem| format!("backend `{}`: {problem}", self.name))?;
+        let url = root_url(&self.url).map_err(|InvalidUrl(problem)| format!("backend `{}`: {problem}", self.name))?;
         let key = match self.api_key_env.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
             None => None,
             Some(variable) => {

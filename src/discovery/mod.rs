@@ -14,11 +14,11 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::env::{Env, Sighting, Sightings};
-use crate::fleet::Source;
+use crate::fleet::{PEER_SERVICE, Source};
 use crate::registry::{Entry, Registry};
 
 pub use config::Config;
-pub use peers::{Herald, PEER_SERVICE, PeerSeen};
+pub use peers::{Herald, PeerSeen};
 
 use grace::Grace;
 

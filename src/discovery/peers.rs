@@ -5,9 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use crate::env::{Announcement, Sighting};
 use crate::fleet::PeerId;
 
-/// The service that peers announce.
-pub const PEER_SERVICE: &str = "_nexus-peer._udp.local.";
-
 /// Who we are on the local network, and whom we look for.
 #[derive(Clone, Debug)]
 pub struct Herald {
@@ -47,6 +44,7 @@ pub(super) fn read(sighting: &Sighting, ours: &Herald) -> Option<PeerSeen> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::PEER_SERVICE;
 
     fn herald() -> Herald {
         let announcement =

@@ -247,36 +247,37 @@ impl BackendSpec {
     }
 }
 
-/// The root of a backend from what a user wrote: `http://` or `https://`, without a trailing `/` or `/v1`.
+/// The root of a backend from what a user wrote: `http` or `https`, without a trailing `/` or `/v1`.
 ///
 /// # Errors
-/// What is wrong with it, for the user.
+/// What is wrong with it, and what to write instead.
 pub fn root_url(text: &str) -> Result<url::Url, InvalidUrl> {
-    let invalid = |why: &str| InvalidUrl { text: text.to_owned(), why: why.to_owned() };
-    let trimmed = text.trim().trim_end_matches('/');
-    let trimmed = trimmed.strip_suffix("/v1").unwrap_or(trimmed).trim_end_matches('/');
-    let url = url::Url::parse(trimmed).map_err(|error| invalid(&error.to_string()))?;
-    match (url.scheme(), url.host_str()) {
-        ("http" | "https", Some(host)) if !host.is_empty() => {}
-        ("http" | "https", _) => return Err(invalid("it names no host")),
-        _ => return Err(invalid("it must begin with http:// or https://")),
+    let invalid = |why: String| Err(InvalidUrl(why));
+    let mut url = match url::Url::parse(text.trim()) {
+        Ok(url) => url,
+        Err(error) => return invalid(format!("`{text}` is no URL ({error}): use http://host:port")),
+    };
+    if !matches!(url.scheme(), "http" | "https") {
+        return invalid(format!("`{text}` is neither http nor https: use http://host:port"));
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return invalid(format!("`{text}` names no host: use http://host:port"));
     }
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid("it must not hold a user name or a password"));
+        return invalid("a URL may not hold credentials: name a variable in `api_key_env`".to_owned());
     }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(invalid("it must end before any `?` or `#`"));
-    }
+    let path = url.path().trim_end_matches('/');
+    let root = path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/').to_owned();
+    url.set_path(&root);
+    url.set_query(None);
+    url.set_fragment(None);
     Ok(url)
 }
 
-/// A URL that no backend can have.
+/// A URL that no backend can have: why, as a phrase.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("Invalid URL: {text}: {why}")]
-pub struct InvalidUrl {
-    text: String,
-    why: String,
-}
+#[error("Invalid URL: {0}")]
+pub struct InvalidUrl(pub String);
 
 impl fmt::Debug for BackendSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -304,10 +305,16 @@ mod tests {
 
     #[test]
     fn urls_are_brought_to_their_root() {
-        for text in ["http://h:1", "http://h:1/", "http://h:1/v1", "http://h:1/v1/"] {
-            assert_eq!(root_url(text).map(|url| url.to_string()), Ok("http://h:1/".to_owned()), "{text}");
+        for (text, root) in [
+            ("http://h:11434/", "http://h:11434/"),
+            ("https://api.openai.com/v1/", "https://api.openai.com/"),
+            ("http://h/openai/v1", "http://h/openai"),
+            ("http://h/v1/v1x", "http://h/v1/v1x"),
+            (" http://[::1]:8080/ ", "http://[::1]:8080/"),
+        ] {
+            assert_eq!(root_url(text).map(String::from), Ok(root.to_owned()), "{text}");
         }
-        for text in ["", "h:1", "ftp://h", "http://", "http://user:pw@h", "http://h:99999", "http://h/?key=1"] {
+        for text in ["", "h:1", "ftp://h", "http://", "http://user:pw@h", "http://h:99999"] {
             assert!(root_url(text).is_err(), "{text}");
         }
     }

@@ -13,5 +13,5 @@ pub use facts::{BackendAbout, BackendFacts};
 pub use load::Load;
 pub use model::{Model, Support};
 pub use needs::Needs;
-pub use peer::{PeerId, PeerState};
+pub use peer::{PEER_SERVICE, PeerId, PeerState};
 pub use policy::{Tier, TierOutOfRange, UnknownZone, Zone};

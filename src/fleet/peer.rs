@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+/// The multicast service under which peers announce themselves.
+pub const PEER_SERVICE: &str = "_nexus-peer._udp.local.";
+
 /// Who a peer is: base32 of the BLAKE3 hash of its certificate's public key. Names are for people; this is for machines.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

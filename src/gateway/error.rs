@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use http::header;
 
-use super::attempt::{Miss, Step};
+use super::outcome::{Miss, Missed};
 use super::record::Trip;
 use crate::dialect::{BadRequest, Fault};
 use crate::exchange::{Refusal, RefusalReason, Reply};
@@ -21,7 +21,7 @@ pub(super) enum Failure {
     /// Nobody may serve it.
     NoCandidate(Box<Plan>),
     /// Everybody who may was tried.
-    AllMissed(Vec<(Step, Miss)>),
+    AllMissed(Vec<Missed>),
 }
 
 /// What a client is told.
@@ -57,11 +57,11 @@ impl Failure {
                 Verdict::RejectedByPolicy => (RefusalReason::Policy, format!("rejected by {}", plan.rejected_by())),
                 _ => (RefusalReason::NoBackend, format!("no backend for '{}' here now", trip.asked)),
             },
-            Failure::AllMissed(missed) if missed.iter().all(|(_, miss)| is_busy(miss)) => {
+            Failure::AllMissed(missed) if missed.iter().all(|missed| missed.miss.is_busy()) => {
                 (RefusalReason::Busy, "every slot is taken".to_owned())
             }
             Failure::AllMissed(missed) => {
-                let last = missed.last().map(|(step, miss)| describe(step, miss));
+                let last = missed.last().map(ToString::to_string);
                 (RefusalReason::Failed, last.unwrap_or_default())
             }
         };
@@ -87,35 +87,16 @@ fn no_candidate(plan: &Plan, trip: &Trip, every_model: impl Fn() -> Vec<String>)
     Told { fault, rejection: None }
 }
 
-fn all_missed(missed: &[(Step, Miss)], trip: &Trip, patience: Duration) -> Fault {
-    let Some((step, miss)) = missed.iter().rfind(|(_, miss)| !is_busy(miss)) else {
+fn all_missed(missed: &[Missed], trip: &Trip, patience: Duration) -> Fault {
+    let Some(last) = missed.iter().rfind(|missed| !missed.miss.is_busy()) else {
         return Fault::busy(&trip.asked);
     };
-    match miss {
+    match &last.miss {
         Miss::Silent(_) => Fault::gateway_timeout(&trip.asked, patience.as_secs()),
         Miss::Refused(refusal) if refusal.reason == RefusalReason::Policy => {
-            Fault::forbidden_elsewhere(describe(step, miss))
+            Fault::forbidden_elsewhere(last.to_string())
         }
-        _ => Fault::bad_gateway(&trip.asked, missed.len(), &describe(step, miss)),
-    }
-}
-
-fn is_busy(miss: &Miss) -> bool {
-    matches!(miss, Miss::Busy | Miss::Refused(Refusal { reason: RefusalReason::Busy, .. }))
-}
-
-/// What went wrong, in words; names, no URLs.
-pub(super) fn describe(step: &Step, miss: &Miss) -> String {
-    let place = &step.planned.place;
-    match miss {
-        Miss::Unreachable(why) => format!("{place} cannot be reached: {why}"),
-        Miss::Broken(why) => format!("{place} gave no answer: {why}"),
-        Miss::Silent(waited) => format!("{place} sent no first byte within {:.1} s", waited.as_secs_f32()),
-        Miss::Status(status) => format!("{place} answered {status}"),
-        Miss::Later(answer) => format!("{place} answered {}", answer.reply.status()),
-        Miss::Busy => format!("every slot of {place} is taken"),
-        Miss::Refused(refusal) => format!("{place} was refused by its peer: {}", refusal.message),
-        Miss::Gone => format!("{place} is gone"),
+        _ => Fault::bad_gateway(&trip.asked, missed.len(), &last.to_string()),
     }
 }
 

@@ -4,9 +4,11 @@
 mod attempt;
 mod error;
 mod notes;
+mod outcome;
 mod record;
 mod reply;
 mod survey;
+mod turns;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,6 +18,7 @@ use futures_util::future::BoxFuture;
 use http::header;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::dialect::{self, Inspection};
 use crate::env::{Dice, Env, HttpExchange};
@@ -24,9 +27,10 @@ use crate::mesh::Mesh;
 use crate::registry::Registry;
 use crate::route::{self, Chain, Chance, Floors, Intent, Plan, Rules, TierMode};
 
-use attempt::{Answer, Attempts, Step};
 use error::Failure;
+use outcome::{Answer, Step};
 use record::Trip;
+use turns::Turns;
 
 /// How requests are treated here.
 #[derive(Clone, Debug)]
@@ -56,6 +60,7 @@ pub struct Gateway {
     mesh: Option<Mesh>,
     http: Arc<dyn HttpExchange>,
     slots: Arc<Semaphore>,
+    cutting: CancellationToken,
     turn: AtomicU64,
     dice: Mutex<Dice>,
 }
@@ -67,6 +72,7 @@ impl Gateway {
         Gateway {
             rules,
             slots,
+            cutting: CancellationToken::new(),
             manner,
             registry,
             mesh,
@@ -74,6 +80,11 @@ impl Gateway {
             turn: AtomicU64::new(0),
             dice: Mutex::new(env.seed.fork("routing")),
         }
+    }
+
+    /// Ends every stream that is still under way, with an error event where its client understands one.
+    pub fn cut(&self) {
+        self.cutting.cancel();
     }
 
     /// Answers a client. A failure is an answer, too, in the client's own error shape.
@@ -112,16 +123,17 @@ impl Gateway {
         trip.planned(&chain, &plan);
 
         let deadline = trip.started + self.patience(request);
-        let mut attempts = Attempts::new(&plan, self.manner.max_retries);
-        while let Some(step) = attempts.next(deadline, asked.stream) {
+        let mut turns = Turns::new(&plan, self.manner.max_retries);
+        while let Some(step) = turns.next(deadline, asked.stream) {
             match self.attempt(&step, request, &asked, &chain).await {
                 Ok(answer) => return Ok(Found { answer, step, plan, slot }),
-                Err(miss) => attempts.missed(step, miss, trip),
+                Err(miss) => trip.missed(turns.missed(step, miss)),
             }
         }
-        match attempts.last_resort() {
+        match turns.last_resort() {
             Some((step, answer)) => Ok(Found { answer, step, plan, slot }),
-            None => Err(attempts.failure(plan)),
+            None if plan.steps.is_empty() => Err(Failure::NoCandidate(Box::new(plan))),
+            None => Err(Failure::AllMissed(turns.into_missed())),
         }
     }
 
@@ -160,7 +172,8 @@ impl Gateway {
         };
         let headers = note.headers();
         let held = reply::Held { lease: answer.lease.take(), slot };
-        reply::pass_on(answer, headers, trip, held, self.manner.patience, is_entry)
+        let bounds = reply::Bounds { patience: self.manner.patience, cutting: self.cutting.clone() };
+        reply::pass_on(answer, headers, trip, held, bounds, is_entry)
     }
 }
 

@@ -2,8 +2,8 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
-use super::attempt::{Answer, Step};
 use super::error::Told;
+use super::outcome::{Answer, Step};
 use super::record::Trip;
 use crate::exchange::{Reply, RequestId};
 use crate::route::Place;

@@ -7,7 +7,7 @@ use http::StatusCode;
 use tokio::time::Instant;
 use tracing::{debug, enabled, info};
 
-use super::attempt::{Answer, Miss, Step};
+use super::outcome::{Answer, Missed, Step};
 use crate::dialect::{Inspection, Observed};
 use crate::exchange::{Origin, Refusal, Request, RequestId};
 use crate::route::{Chain, Place, Plan};
@@ -99,9 +99,8 @@ impl Trip {
         }
     }
 
-    pub(super) fn missed(&mut self, step: &Step, miss: &Miss) {
-        let what = super::error::describe(step, miss);
-        debug!(target: "nexus::routing", request_id = self.id(), "Attempt failed: {what}");
+    pub(super) fn missed(&self, missed: &Missed) {
+        debug!(target: "nexus::routing", request_id = self.id(), "Attempt failed: {missed}");
     }
 
     pub(super) fn answered(&mut self, answer: &Answer, step: &Step, plan: &Plan) {

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,8 +12,9 @@ use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::attempt::Answer;
+use super::outcome::Answer;
 use super::record::Trip;
 use crate::dialect::{Fault, Observer, ReplyKind};
 use crate::exchange::{Body, Cut, Reply};
@@ -28,6 +29,14 @@ pub(super) struct Held {
     pub(super) slot: OwnedSemaphorePermit,
 }
 
+/// What ends a reply before its end.
+pub(super) struct Bounds {
+    /// Time between bytes.
+    pub(super) patience: Duration,
+    /// Cancelled when this node has no more time.
+    pub(super) cutting: CancellationToken,
+}
+
 /// The reply with these headers. At the entry a stream that breaks off ends with an error event; between peers it breaks
 /// off, so that the entry can tell.
 pub(super) fn pass_on(
@@ -35,7 +44,7 @@ pub(super) fn pass_on(
     headers: HeaderMap,
     trip: Trip,
     held: Held,
-    patience: Duration,
+    bounds: Bounds,
     is_entry: bool,
 ) -> Reply {
     let (mut parts, inner) = answer.reply.into_parts();
@@ -48,10 +57,13 @@ pub(super) fn pass_on(
         first: answer.first,
         observer: Some(Observer::new(if is_stream { ReplyKind::Stream } else { ReplyKind::Whole })),
         speaks_events: is_stream && is_entry,
-        patience,
+        patience: bounds.patience,
         last_byte: now,
         first_byte: now,
-        idle: Box::pin(tokio::time::sleep(patience)),
+        idle: Box::pin(tokio::time::sleep(bounds.patience)),
+        cut: Box::pin(bounds.cutting.clone().cancelled_owned()),
+        cutting: bounds.cutting,
+        waker: Waker::noop().clone(),
         held: Some(held),
         trip: Some(trip),
         ended: false,
@@ -68,6 +80,9 @@ struct Passing {
     last_byte: Instant,
     first_byte: Instant,
     idle: Pin<Box<Sleep>>,
+    cut: Pin<Box<WaitForCancellationFutureOwned>>,
+    cutting: CancellationToken,
+    waker: Waker,
     held: Option<Held>,
     trip: Option<Trip>,
     ended: bool,
@@ -94,6 +109,7 @@ impl http_body::Body for Passing {
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(cut))) => Poll::Ready(Some(self.broke_off(cut))),
+            Poll::Pending if self.is_cut(context) => Poll::Ready(Some(self.broke_off(Cut::Shutdown))),
             Poll::Pending if self.is_idle(context) => Poll::Ready(Some(self.broke_off(Cut::Idle))),
             Poll::Pending => Poll::Pending,
         }
@@ -125,6 +141,15 @@ impl Passing {
             observer.push(bytes);
         }
         frame
+    }
+
+    /// Whether this node has no more time. The wish to be woken is registered once, not with every chunk.
+    fn is_cut(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.waker.will_wake(context.waker()) {
+            self.waker.clone_from(context.waker());
+            return self.cut.as_mut().poll(context).is_ready();
+        }
+        self.cutting.is_cancelled()
     }
 
     /// Whether nothing has come for too long. The timer is set anew only when it fires, not with every chunk.

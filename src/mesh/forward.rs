@@ -123,7 +123,7 @@ impl Forward {
     /// Gives up on a connection that has nothing to say, so that the next request dials anew at once. Where packets do
     /// arrive on it, only its other end is slow: what is under way there may still end well.
     fn silent(&self, to: &PeerId, connection: &Connection, heard_before: u64) -> ForwardError {
-        self.endpoint.links.retire(to, connection);
+        self.endpoint.links.retire(to);
         if connection.stats().udp_rx.datagrams == heard_before {
             connection.close(close::SILENT, b"silent");
         }

@@ -38,7 +38,7 @@ impl Mailbox {
     pub(super) fn deliver(&self, from: SocketAddr, message: Bytes) {
         self.counters.received(message.len());
         let inbox = self.inbox.lock().unwrap_or_else(PoisonError::into_inner);
-        if !inbox.as_ref().is_some_and(|inbox| inbox.try_send((from, message)).is_ok()) {
+        if inbox.as_ref().is_none_or(|inbox| inbox.try_send((from, message)).is_err()) {
             self.counters.gossip_lost();
         }
     }

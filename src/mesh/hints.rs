@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::endpoint::{DialError, Endpoint};
+use super::dial::DialError;
+use super::endpoint::Endpoint;
 use crate::env::Env;
 use crate::fleet::PeerId;
 

@@ -21,7 +21,7 @@ impl Junk {
     /// Logs that `source` did `fault`, unless it was logged within the last minute.
     pub(super) fn complain(&self, source: &str, fault: &'static str, detail: &dyn std::fmt::Display) {
         if self.is_news(source, fault, Instant::now()) {
-            tracing::warn!(target: "nexus::mesh", event = "junk", source, fault, %detail, "ignored what came from {source}");
+            tracing::warn!(target: "nexus::mesh", event = "junk", source, fault, %detail, "{fault}: {source}");
         }
     }
 

@@ -35,7 +35,7 @@ impl MeshKey {
         MeshKey { bytes: *blake3::hash(b"nexus open mesh v1").as_bytes(), open: true }
     }
 
-    /// A fresh key.
+    /// A fresh key: the same for the same seed, so that a process makes one.
     pub fn generate(seed: &Seed) -> Self {
         MeshKey { bytes: seed.bytes("mesh-key"), open: false }
     }

@@ -105,6 +105,15 @@ impl Contact {
         let alive = |held: &&Held| !held.retired && held.connection.close_reason().is_none();
         self.connections.iter().rev().find(alive).map(|held| &held.connection)
     }
+
+    fn learn(&mut self, addresses: &[SocketAddr]) {
+        let old = std::mem::take(&mut self.addresses);
+        for address in addresses.iter().copied().chain(old) {
+            if self.addresses.len() < MAX_ADDRESSES && !self.addresses.contains(&address) {
+                self.addresses.push(address);
+            }
+        }
+    }
 }
 
 #[derive(Default)]
@@ -152,6 +161,7 @@ impl Links {
         }
         contact.failure = None;
         contact.left = false;
+        contact.learn(&[link.connection.remote_address()]);
         let pending = contact.pending.take();
         drop(table);
         self.changed.send_replace(());
@@ -189,15 +199,16 @@ impl Links {
         })
     }
 
-    /// Uses `connection` for nothing new, and notes that the peer did not answer on it.
-    pub(super) fn retire(&self, peer: &PeerId, connection: &Connection) {
-        let mut table = self.table();
-        let Some(contact) = table.contacts.get_mut(peer) else { return };
-        let ours = |held: &&mut Held| held.connection.stable_id() == connection.stable_id();
-        if let Some(held) = contact.connections.iter_mut().find(ours) {
-            held.retired = true;
-        }
-        if contact.usable().is_none() {
+    /// Whether nobody tries to reach `peer` any more, in vain.
+    pub(super) fn gave_up(&self, peer: &PeerId) -> bool {
+        let table = self.table();
+        table.contacts.get(peer).is_none_or(|contact| !contact.dialling && contact.usable().is_none())
+    }
+
+    /// Notes that `peer` did not answer: the connections there are to it are used for nothing new.
+    pub(super) fn retire(&self, peer: &PeerId) {
+        if let Some(contact) = self.table().contacts.get_mut(peer) {
+            contact.connections.iter_mut().for_each(|held| held.retired = true);
             contact.failure = Some(Failure { at: Instant::now(), times: 0 });
         }
     }
@@ -213,12 +224,7 @@ impl Links {
     pub(super) fn know(&self, peer: &PeerId, addresses: &[SocketAddr]) {
         let mut table = self.table();
         if let Some(contact) = table.contact(peer) {
-            let old = std::mem::take(&mut contact.addresses);
-            for address in addresses.iter().copied().chain(old) {
-                if contact.addresses.len() < MAX_ADDRESSES && !contact.addresses.contains(&address) {
-                    contact.addresses.push(address);
-                }
-            }
+            contact.learn(addresses);
         }
     }
 

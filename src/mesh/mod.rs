@@ -1,7 +1,7 @@
 //! The mesh: finds the other peers, tells them what this node has, hears what they have, and carries requests to them and
 //! from them. It knows no policy and chooses nobody: where a request goes is the gateway's decision.
 //!
-//! Start reading here, then `endpoint` (connections), `round` (gossip), `forward` and `accept` (requests).
+//! Start reading here, then `endpoint` and `dial` (connections), `round` (gossip), `forward` and `accept` (requests).
 
 mod config;
 
@@ -9,6 +9,7 @@ mod identity;
 mod key;
 mod tls;
 
+mod dial;
 mod endpoint;
 mod hints;
 mod junk;
@@ -49,10 +50,7 @@ pub use warnings::Warning;
 
 use crate::env::{Announcement, Env};
 use crate::exchange::{Hop, Reply, Request, Serve};
-use crate::fleet::{BackendFacts, PeerId};
-
-/// The multicast service under which peers announce themselves.
-pub const SERVICE: &str = "_nexus-peer._udp.local.";
+use crate::fleet::{BackendFacts, PEER_SERVICE, PeerId};
 
 /// Asked once per round of gossip for our own shared backends. It must be quick.
 pub type Mine = Arc<dyn Fn() -> Vec<BackendFacts> + Send + Sync>;
@@ -148,6 +146,7 @@ struct Inner {
     forward: forward::Forward,
     membership: ArcSwap<Membership>,
     gossiping: Mutex<CancellationToken>,
+    _attendant: Arc<attend::Attendant>,
 }
 
 impl Mesh {
@@ -173,12 +172,18 @@ impl Mesh {
         let courier =
             gossip::Courier { endpoint: endpoint.clone(), mailbox: mailbox.clone(), counters: counters.clone(), junk };
         let started = env.clock.unix_millis();
-        let ours = round::Ours { name: peer_name, version, policies, started, advertise, listen, mine };
+        let name = presentable(&peer_name, identity.id());
+        let ours = round::Ours { name, version, policies, started, advertise, listen, mine };
         let rounds = round::Rounds::new(config, ours, env.clone(), accept.clone(), courier, counters.clone());
         let hints = hints::Hints::new(endpoint.clone(), env.clone());
         hints.restart(&membership.seeds);
         let attendant = attend::Attendant::new(endpoint.clone(), accept.clone(), mailbox, env.tasks.clone());
-        endpoint.run(move |link| attendant.attend(link));
+        let attending = Arc::downgrade(&attendant);
+        endpoint.run(move |link| {
+            if let Some(attendant) = attending.upgrade() {
+                attendant.attend(link);
+            }
+        });
         env.tasks.spawn("mesh-hints", hints.clone().run());
 
         let forward = forward::Forward { endpoint: endpoint.clone(), counters };
@@ -192,15 +197,16 @@ impl Mesh {
             forward,
             membership: ArcSwap::from_pointee(membership),
             gossiping: Mutex::new(CancellationToken::new()),
+            _attendant: attendant,
         }));
-        mesh.gossip().await;
+        mesh.gossip(&mut *mesh.0.gossiping.lock().await);
         Ok(mesh)
     }
 
     /// Gossips as a peer of the present membership, and of no other.
-    async fn gossip(&self) {
+    fn gossip(&self, gossiping: &mut CancellationToken) {
         let stop = CancellationToken::new();
-        std::mem::replace(&mut *self.0.gossiping.lock().await, stop.clone()).cancel();
+        std::mem::replace(gossiping, stop.clone()).cancel();
         let (rounds, membership) = (self.0.rounds.clone(), self.0.membership.load_full());
         self.0.env.tasks.spawn("mesh-gossip", async move {
             tokio::select! {
@@ -255,7 +261,7 @@ impl Mesh {
             ("version", self.0.rounds.ours.version.to_owned()),
         ];
         Announcement {
-            service: SERVICE.to_owned(),
+            service: PEER_SERVICE.to_owned(),
             instance: format!("nexus-{}", myself.id.short()),
             port: myself.listen.port(),
             txt: txt.map(|(key, value)| (key.to_owned(), value)).into(),
@@ -283,11 +289,6 @@ impl Mesh {
         self.0.membership.load().key.is_keyed()
     }
 
-    /// `[mesh]`, as this node was started with it.
-    pub fn config(&self) -> &Config {
-        &self.0.rounds.config
-    }
-
     /// Forwards a request to one peer, and gives its reply as soon as the head of it is there. `deadline` is how long to
     /// wait for that. The load of the backend, where its owner tells it, is an extension of the reply.
     ///
@@ -312,12 +313,13 @@ impl Mesh {
     pub async fn rejoin(&self, membership: Membership) -> Result<(), StartError> {
         let credentials = credentials(&membership, &self.0.identity, &self.0.env)?;
         let seeds = membership.seeds.clone();
-        self.0.gossiping.lock().await.cancel();
+        let mut gossiping = self.0.gossiping.lock().await;
+        gossiping.cancel();
         self.0.membership.store(Arc::new(membership));
         self.0.endpoint.rejoin(credentials);
         self.0.rounds.forget();
         self.0.hints.restart(&seeds);
-        self.gossip().await;
+        self.gossip(&mut gossiping);
         Ok(())
     }
 
@@ -355,6 +357,11 @@ impl Mesh {
         warnings::warnings(&self.peers(), &ours, Instant::now(), &rounds.config)
     }
 
+    /// `[mesh]`, as this node was started with it: the age of news is judged by it.
+    pub fn config(&self) -> &Config {
+        &self.0.rounds.config
+    }
+
     /// What the mesh counts.
     pub fn counters(&self) -> Arc<Counters> {
         self.0.rounds.counters.clone()
@@ -364,6 +371,12 @@ impl Mesh {
     pub fn serving(&self) -> usize {
         self.0.accept.in_progress()
     }
+}
+
+/// A name that is fit for tables and headers; an id where there is none.
+fn presentable(name: &str, id: &PeerId) -> String {
+    let name: String = name.trim().chars().filter(|letter| !letter.is_control()).take(64).collect();
+    if name.is_empty() { id.short().to_owned() } else { name }
 }
 
 fn credentials(membership: &Membership, identity: &Identity, env: &Env) -> Result<tls::Credentials, StartError> {

@@ -14,6 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::accept::Accept;
 use super::config::Config;
 use super::counters::Counters;
+use super::facts::Dropped;
 use super::facts::peer::{PROTOCOL, PeerFact};
 use super::gossip::{self, Courier};
 use super::links::gossip_address;
@@ -22,7 +23,7 @@ use super::publish;
 use super::view::{Event, Heard, Now, View};
 use super::{Membership, Mine};
 use crate::env::Env;
-use crate::fleet::{PeerId, PeerState};
+use crate::fleet::{BackendFacts, PeerId, PeerState};
 
 /// How often our clock and addresses are told anew, in milliseconds.
 const REFRESH_MS: u64 = 10_000;
@@ -135,6 +136,14 @@ impl Rounds {
     }
 }
 
+/// What our row says.
+#[derive(Default, PartialEq)]
+struct Told {
+    about: PeerFact,
+    sees: Vec<PeerId>,
+    mine: Vec<BackendFacts>,
+}
+
 /// Gossip that is running, and ended where this is dropped.
 struct Gossiping<'a> {
     rounds: &'a Rounds,
@@ -158,7 +167,7 @@ impl Gossiping<'_> {
         let mut news = self.handle.with_chitchat(|chitchat| chitchat.live_nodes_watcher()).await;
         let mut links = courier.endpoint.links.changed();
         let mut end = std::pin::pin!(self.handle.termination_watcher());
-        let mut about = self.about();
+        let mut told = Told::default();
         loop {
             tokio::select! {
                 biased;
@@ -166,9 +175,9 @@ impl Gossiping<'_> {
                     tracing::error!(target: "nexus::mesh", event = "gossip_failed", error = ?end.err(), "gossip ended: starting it again");
                     return;
                 }
-                () = self.rounds.now.notified() => self.tell(&mut about).await,
+                () = self.rounds.now.notified() => self.tell(&mut told).await,
                 _ = tick.tick() => {
-                    self.tell(&mut about).await;
+                    self.tell(&mut told).await;
                     self.look(&mut view).await;
                     self.nudge().await;
                 }
@@ -194,13 +203,16 @@ impl Gossiping<'_> {
     }
 
     /// Makes our row say what is true now.
-    async fn tell(&self, about: &mut PeerFact) {
+    async fn tell(&self, told: &mut Told) {
         let Rounds { ours, accept, env, config, leaving, .. } = self.rounds;
         let (draining, left) = (accept.is_draining(), leaving.load(Ordering::Relaxed));
-        let stale = env.clock.unix_millis().abs_diff(about.clock) >= REFRESH_MS;
-        if stale || (about.draining, about.left) != (draining, left) {
-            *about = self.about();
-        }
+        let never = told.about == PeerFact::default();
+        let stale = never || env.clock.unix_millis().abs_diff(told.about.clock) >= REFRESH_MS;
+        let about = if stale || (told.about.draining, told.about.left) != (draining, left) {
+            self.about()
+        } else {
+            told.about.clone()
+        };
         let mine = (ours.mine)();
         accept.set_loads(mine.iter().map(|backend| (backend.about.name.clone(), backend.load)).collect());
         let (peers, now) = (self.rounds.peers.load_full(), Instant::now());
@@ -208,7 +220,13 @@ impl Gossiping<'_> {
             peers.list.iter().filter(|peer| matches!(peer.state(now, config), PeerState::Alive | PeerState::Draining));
         let mut sees: Vec<PeerId> = alive.map(|peer| peer.id.clone()).collect();
         sees.sort();
-        let facts = publish::facts(about, sees.into_iter(), &mine, self.membership.key.is_keyed());
+        let now_true = Told { about, sees, mine };
+        if *told == now_true {
+            return;
+        }
+        *told = now_true;
+        let Told { about, sees, mine } = told;
+        let facts = publish::facts(about, sees.iter().cloned(), mine, self.membership.key.is_keyed());
         self.handle.with_chitchat(|chitchat| publish::tell(chitchat.self_node_state(), &facts)).await;
     }
 
@@ -230,9 +248,10 @@ impl Gossiping<'_> {
         let seen = self.handle.with_chitchat(look).await;
         for (id, fact, why) in &seen.dropped {
             self.rounds.counters.fact_dropped();
-            // Unknown kinds are what a later version looks like, not a fault.
-            let detail = format!("{fact}: {why}");
-            courier.junk.complain(id.as_str(), "fact not believed", &detail);
+            // A kind that nobody knows is what a later version looks like, not a fault.
+            if *why != Dropped::Unknown.as_str() {
+                courier.junk.complain(id.as_str(), "fact not believed", &format!("{fact}: {why}"));
+            }
         }
         for peer in seen.peers.list.iter().filter(|peer| seen.changed && !peer.left) {
             links.know(&peer.id, &peer.addresses);

@@ -1,1 +1,6 @@
+//! Meshes of real nodes on loopback: what another peer, a stranger, or a cut cable may and may not bring about.
 
+mod joining;
+mod requests;
+mod support;
+mod trouble;

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use chitchat::NodeState;
@@ -105,6 +106,9 @@ impl View {
                 continue;
             }
             let key = (id.clone(), row.generation);
+            if self.is_superseded(&key, now.instant, config) {
+                continue;
+            }
             let full = self.rows.len() >= MAX_PEERS && !self.rows.contains_key(&key);
             if full || row.address != gossip_address(&id) || id.as_str().len() > 64 {
                 dropped.push((id, "peer".to_owned(), if full { "too many peers" } else { "not its address" }));
@@ -118,6 +122,7 @@ impl View {
             new_shape |= change.shape;
             present.insert(key);
         }
+        present.retain(|key| !self.is_superseded(key, now.instant, config));
         self.rows.retain(|key, _| present.contains(key));
         let list = self.list(&reach);
         let (listed, list): (Vec<_>, Vec<_>) = list.into_iter().unzip();
@@ -129,6 +134,13 @@ impl View {
         }
         let events = self.events(now.instant, config);
         Seen { peers: self.peers.clone(), changed: news || !events.is_empty(), events, dropped }
+    }
+
+    /// Whether a later generation of the same peer lives: gossip remembers every restart for a day.
+    fn is_superseded(&self, (id, generation): &(PeerId, u64), now: Instant, config: &Config) -> bool {
+        let later = (Bound::Excluded((id.clone(), *generation)), Bound::Included((id.clone(), u64::MAX)));
+        let lives = |row: &Row| row.confirmed && now.saturating_duration_since(row.heard_at) < config.suspect_after();
+        self.rows.range(later).any(|(_, row)| lives(row))
     }
 
     /// The one generation of each peer that was heard of last.
@@ -155,8 +167,11 @@ impl View {
         for peer in &self.peers.list {
             let state = peer.state(now, config);
             let before = self.states.get(&peer.id).copied();
-            // What others remember of a dead peer is no news.
-            if before != Some(state) && !(before.is_none() && state == PeerState::Dead) {
+            if before.is_none() && state == PeerState::Dead {
+                // What others remember of a dead peer is no news.
+                continue;
+            }
+            if before != Some(state) {
                 let (id, name, address) = (peer.id.clone(), peer.name.clone(), peer.addresses.first().copied());
                 events.push(Event { id, name, address, before, now: state });
             }

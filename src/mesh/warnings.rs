@@ -71,3 +71,61 @@ fn unseen(peers: &Peers, here: &[&Peer], ours: &Ours<'_>) -> Vec<Warning> {
     });
     lines.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    fn peer(name: &str) -> Peer {
+        Peer {
+            id: PeerId::from_text(format!("id-{name}")),
+            name: name.to_owned(),
+            version: "1.0.0".to_owned(),
+            protocol: 1,
+            addresses: Vec::new(),
+            draining: false,
+            left: false,
+            started: 0,
+            policies: "p".to_owned(),
+            clock_skew_ms: None,
+            heard_at: Instant::now(),
+            confirmed: true,
+            rtt: None,
+            unreachable: false,
+            backends: Vec::new(),
+            sees: Vec::new(),
+        }
+    }
+
+    fn codes(list: Vec<Peer>) -> Vec<(&'static str, Option<String>)> {
+        let peers = Peers::new(list.into_iter().map(Arc::new).collect());
+        let me = PeerId::from_text("id-me");
+        let ours = Ours { id: &me, version: "1.0.0", policies: "p" };
+        let found = warnings(&peers, &ours, Instant::now(), &Config::default());
+        found.into_iter().map(|warning| (warning.code, warning.peer)).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_differs_is_named() {
+        let seen = |name: &str| Some(name.to_owned());
+        assert_eq!(codes(vec![peer("a"), Peer { clock_skew_ms: Some(-2_000), ..peer("b") }]), []);
+        let odd = vec![
+            Peer { version: "2.0.0".to_owned(), ..peer("a") },
+            Peer { policies: "q".to_owned(), ..peer("b") },
+            Peer { clock_skew_ms: Some(-2_001), ..peer("c") },
+            Peer { confirmed: false, version: "3.0.0".to_owned(), ..peer("dead") },
+        ];
+        let found = [("version_skew", seen("a")), ("policy_mismatch", seen("b")), ("clock_skew", seen("c"))];
+        assert_eq!(codes(odd), found);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_only_others_hear_is_named_once() {
+        let sees = ["id-me", "id-b", "id-dead", "nobody-we-know"].map(PeerId::from_text);
+        let witness = |name: &str| Peer { sees: sees.to_vec(), ..peer(name) };
+        let found = codes(vec![witness("a"), witness("b"), Peer { left: true, ..peer("dead") }]);
+        assert_eq!(found, [("unseen_peer", Some("dead".to_owned())), ("unseen_peer", Some("nobody-w".to_owned())),]);
+    }
+}

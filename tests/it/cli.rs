@@ -41,17 +41,20 @@ impl Place {
         std::fs::read_to_string(self.path(name)).expect("read")
     }
 
-    fn run(&self, line: &str) -> Ran {
-        let output = Command::new(env!("CARGO_BIN_EXE_nexus"))
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_nexus"));
+        command
             .args(line.split_whitespace())
             .current_dir(self.directory.path())
             .env_clear()
             .env("COLUMNS", "100")
             .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stdin(Stdio::null())
-            .output()
-            .expect("the program runs");
-        Ran::of(&output)
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, line: &str) -> Ran {
+        Ran::of(&self.command(line).output().expect("the program runs"))
     }
 }
 
@@ -477,4 +480,33 @@ fn the_example_file_can_be_read() {
     let place = Place::new();
     std::fs::copy(example, place.path("nexus.toml")).expect("copy");
     place.run("backends list").ok();
+}
+
+/// A node that meets nobody.
+const ALONE: &str = "serve --host 127.0.0.1 --data-dir data --no-discovery";
+
+#[test]
+fn a_port_that_is_taken_is_one_line() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = taken.local_addr().expect("bound");
+    let place = Place::new().with("NEXUS_MESH", "off");
+    let error = place.run(&format!("{ALONE} -p {}", address.port())).error();
+    let lines: Vec<_> = error.lines().filter(|line| line.starts_with("Error: ")).collect();
+    assert!(lines.len() == 1 && lines[0].contains(&address.to_string()), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn serve_ends_well_when_asked_to() {
+    for signal in ["-TERM", "-INT"] {
+        let place = Place::new().with("NEXUS_MESH", "off");
+        let mut serve = place.command(&format!("{ALONE} -p 0")).stderr(Stdio::piped()).spawn().expect("it runs");
+        let stderr = BufReader::new(serve.stderr.take().expect("piped"));
+        let mut lines = stderr.lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.contains("127.0.0.1:")), "it says where it listens");
+        let id = serve.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().expect("kill runs").success());
+        lines.for_each(drop);
+        assert_eq!(serve.wait().expect("it ends").code(), Some(0), "{signal}");
+    }
 }

@@ -52,11 +52,12 @@ impl Directory {
     pub(super) fn make(seed: &Seed) -> io::Result<Self> {
         let name = data_encoding::BASE32_NOPAD.encode(&seed.bytes("demo directory")[..10]).to_ascii_lowercase();
         let path = std::env::temp_dir().join(format!("nexus-demo-{name}"));
-        let mut builder = std::fs::DirBuilder::new();
+        // It must not be there yet, and the disk seam would take one that is.
+        std::fs::create_dir(&path)?;
+        let directory = Directory(path);
         #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(&path)?;
-        Ok(Directory(path))
+        std::fs::set_permissions(&directory.0, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        Ok(directory)
     }
 
     /// The part of it that belongs to `name`.

@@ -60,7 +60,7 @@ impl Join {
         if !membership.key.is_empty() {
             super::warn_if_readable(&path);
         }
-        warn_if_overridden();
+        warn_if_overridden(config);
         super::take_up(&client, &membership.name, &membership.key, &membership.seeds).await
     }
 }
@@ -97,8 +97,11 @@ fn address(text: &str) -> anyhow::Result<String> {
     }
 }
 
-/// The environment wins over the file that was just written.
-fn warn_if_overridden() {
+/// What is written may still not be what happens.
+fn warn_if_overridden(config: &Config) {
+    if !config.mesh.enabled {
+        tell("Warning: mesh.enabled is false: this machine takes part in no mesh until it is true.");
+    }
     for variable in ["NEXUS_MESH_NAME", "NEXUS_MESH_KEY", "NEXUS_MESH_SEEDS"] {
         if config::process(variable).is_some() {
             tell(&format!("Warning: {variable} is set and wins over the file."));

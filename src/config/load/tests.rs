@@ -171,6 +171,23 @@ fn home_and_key_files_are_followed() {
 }
 
 #[test]
+fn policies_may_be_a_map_in_file_order() {
+    let text = "[routing.policies.default]\nfallback_allowed = false\n[routing.policies.\"b-*\"]\nmin_tier = 3\n\
+                [routing.policies.\"a-*\"]\nprivacy = \"restricted\"\n";
+    let policies = World::new().load(text).expect("good").config.routing.policies;
+    let patterns: Vec<_> = policies.iter().map(|policy| policy.model_pattern.as_str()).collect();
+    assert_eq!(patterns, ["b-*", "a-*", "*"]);
+}
+
+#[test]
+fn a_key_has_one_form_however_it_was_written() {
+    let keys = ["00".repeat(32), "A".repeat(52), "a".repeat(52)];
+    for key in keys {
+        assert_eq!(World::new().load(&format!("mesh.key = '{key}'")).expect("good").config.mesh.key, "a".repeat(52));
+    }
+}
+
+#[test]
 fn every_snippet_of_the_guides_is_read() {
     let world = World::new();
     for snippet in include_str!("snippets.toml").split("#---\n") {
@@ -181,6 +198,12 @@ fn every_snippet_of_the_guides_is_read() {
 }
 
 proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in "\\PC*", path in "[a-z.\\[\\]\"é]*") {
+        let _ = Lines::of(&text).find(&path);
+        let _ = World::new().load(&text);
+    }
+
     #[test]
     fn no_value_anywhere_makes_it_panic(
         section in prop::sample::select(vec![

@@ -1,3 +1,5 @@
+//! Frames of this version, of a later one, and of nobody.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -1,0 +1,193 @@
+//! Whose turn it is: the order in which the places of a plan are tried, and how long each may take. Pure but for the clock.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::left;
+use super::outcome::{Answer, Miss, Missed, Step};
+use crate::route::{self, Plan};
+
+/// Who is tried next: every candidate of a model once, those again whose trouble may pass, then the next model; each
+/// model at most `1 + max_retries` times.
+pub(super) struct Turns {
+    queue: VecDeque<route::Step>,
+    again: VecDeque<route::Step>,
+    per_model: u32,
+    model: Option<Arc<str>>,
+    tried_of_model: u32,
+    tried: u32,
+    missed: Vec<Missed>,
+}
+
+impl Turns {
+    pub(super) fn new(plan: &Plan, max_retries: u32) -> Self {
+        Turns {
+            queue: plan.steps.iter().cloned().collect(),
+            again: VecDeque::new(),
+            per_model: max_retries.saturating_add(1),
+            model: None,
+            tried_of_model: 0,
+            tried: 0,
+            missed: Vec::new(),
+        }
+    }
+
+    /// The next candidate, if there is one and time is left.
+    pub(super) fn next(&mut self, deadline: Instant, stream: bool) -> Option<Step> {
+        if self.tried > 0 && left(deadline).is_zero() {
+            return None;
+        }
+        let planned = self.pick()?;
+        if self.model.as_ref() != Some(&planned.model) {
+            self.model = Some(planned.model.clone());
+            self.tried_of_model = 0;
+        }
+        self.tried_of_model += 1;
+        let retries = self.tried;
+        self.tried += 1;
+        // A stream's first token comes soon or never, so its wait is shared out among those that are left. A whole
+        // answer may rightly take all the time there is.
+        let shares = if stream { self.remaining() + 1 } else { 1 };
+        Some(Step { planned, deadline: Instant::now() + left(deadline) / shares, retries })
+    }
+
+    fn pick(&mut self) -> Option<route::Step> {
+        loop {
+            let same_model = |step: &route::Step| self.model.is_none() || Some(&step.model) == self.model.as_ref();
+            let exhausted = self.tried_of_model >= self.per_model;
+            match self.queue.front() {
+                Some(step) if same_model(step) && exhausted => drop(self.queue.pop_front()),
+                Some(step) if same_model(step) => return self.queue.pop_front(),
+                _ if !exhausted && !self.again.is_empty() => return self.again.pop_front(),
+                _ => {
+                    self.again.clear();
+                    return self.queue.pop_front();
+                }
+            }
+        }
+    }
+
+    /// Turns that may follow for this model.
+    fn remaining(&self) -> u32 {
+        let left = self.per_model.saturating_sub(self.tried_of_model);
+        let waiting = self.queue.iter().filter(|step| Some(&step.model) == self.model.as_ref()).count();
+        left.min(u32::try_from(waiting).unwrap_or(u32::MAX))
+    }
+
+    /// A turn came to nothing.
+    pub(super) fn missed(&mut self, step: Step, miss: Miss) -> &Missed {
+        if miss.may_pass() {
+            self.again.push_back(step.planned.clone());
+        }
+        self.missed.push(Missed { step, miss });
+        &self.missed[self.missed.len() - 1]
+    }
+
+    /// What a backend said that would rather be asked later: better than nothing, and it says when.
+    pub(super) fn last_resort(&mut self) -> Option<(Step, Answer)> {
+        let at = self.missed.iter().rposition(|missed| matches!(missed.miss, Miss::Later(_)))?;
+        match self.missed.swap_remove(at) {
+            Missed { step, miss: Miss::Later(answer) } => Some((step, *answer)),
+            _ => None,
+        }
+    }
+
+    /// Every turn there was.
+    pub(super) fn into_missed(self) -> Vec<Missed> {
+        self.missed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::StatusCode;
+
+    use super::*;
+    use crate::fleet::{Kind, Model, Zone};
+    use crate::route::{Floors, Place, Strategy};
+
+    /// A plan of `model/backend` places.
+    fn plan(places: &[&str]) -> Plan {
+        let steps = places.iter().map(|place| {
+            let (model, backend) = place.split_once('/').expect("model/backend");
+            route::Step {
+                place: Place::Here { backend: backend.into() },
+                model: model.into(),
+                served: Arc::new(Model::named(model)),
+                kind: Kind::Generic,
+                full: false,
+                fallback: false,
+                score: None,
+                downgraded: None,
+                zone: Zone::Restricted,
+                floors: Floors::default(),
+            }
+        });
+        Plan {
+            asked: "m".to_owned(),
+            steps: steps.collect(),
+            rejections: Vec::new(),
+            zone: Zone::Open,
+            tier: None,
+            strategy: Strategy::Smart,
+            known: true,
+        }
+    }
+
+    /// Whose turns there are where every one ends with `miss`.
+    fn order(places: &[&str], max_retries: u32, miss: impl Fn() -> Miss) -> Vec<String> {
+        let mut turns = Turns::new(&plan(places), max_retries);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let mut tried = Vec::new();
+        while let Some(step) = turns.next(deadline, false) {
+            tried.push(format!("{}/{}", step.planned.model, step.planned.place.backend()));
+            turns.missed(step, miss());
+        }
+        tried
+    }
+
+    /// W6: retries once went to the same failing backend only.
+    #[tokio::test]
+    async fn others_come_first_and_then_those_whose_trouble_may_pass() {
+        let unreachable = || Miss::Unreachable(String::new());
+        let failing = || Miss::Status(StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(order(&["m/a", "m/b"], 2, failing), ["m/a", "m/b", "m/a"]);
+        assert_eq!(order(&["m/a", "m/b"], 2, unreachable), ["m/a", "m/b"], "nobody there is nobody there");
+        assert_eq!(order(&["m/a"], 2, failing), ["m/a", "m/a", "m/a"]);
+        assert_eq!(order(&["m/a", "m/b", "m/c", "m/d"], 1, failing), ["m/a", "m/b"], "bounded");
+        assert_eq!(order(&["m/a"], 0, failing), ["m/a"]);
+    }
+
+    #[tokio::test]
+    async fn every_model_of_the_chain_has_attempts_of_its_own() {
+        let failing = || Miss::Broken(String::new());
+        let places = ["m/a", "m/b", "n/a", "n/c"];
+        assert_eq!(order(&places, 2, failing), ["m/a", "m/b", "m/a", "n/a", "n/c", "n/a"]);
+        assert_eq!(order(&places, 0, failing), ["m/a", "n/a"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_shares_its_wait_out_and_a_whole_answer_does_not() {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let wait = |stream| {
+            let mut turns = Turns::new(&plan(&["m/a", "m/b", "m/c"]), 2);
+            let step = turns.next(deadline, stream).expect("a turn");
+            (step.deadline - Instant::now()).as_secs()
+        };
+        assert_eq!((wait(true), wait(false)), (20, 60));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_turn_begins_after_the_deadline() {
+        let mut turns = Turns::new(&plan(&["m/a", "m/b"]), 2);
+        let deadline = Instant::now() + Duration::from_secs(1);
+        let first = turns.next(deadline, true).expect("the first is always tried");
+        turns.missed(first, Miss::Silent(Duration::from_secs(1)));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(turns.next(deadline, true).is_none());
+    }
+}
