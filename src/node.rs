@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -16,6 +16,7 @@ use crate::api::{self, ClientKeys, Guard};
 use crate::config::{Config, Lookup, Secrets, Warning};
 use crate::discovery::{self, Herald};
 use crate::env::Env;
+use crate::exchange::{Refusal, RefusalReason, Reply, Request, Serve};
 use crate::fleet::BackendSpec;
 use crate::gateway::{Gateway, Manner};
 use crate::health;
@@ -120,7 +121,7 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
     let gateway =
         Arc::new(Gateway::new(rules, manner(&config, mesh.as_ref(), env), registry.clone(), mesh.clone(), env));
     if let Some(mesh) = &mesh {
-        mesh.serve_with(gateway.clone());
+        mesh.serve_with(Arc::new(Door(Arc::downgrade(&gateway))));
     }
 
     health::start(config.health_check.clone(), &registry, env);
@@ -313,6 +314,25 @@ fn client_keys(secrets: &Secrets) -> Result<Option<ClientKeys>, StartError> {
     let keys =
         ClientKeys::new(keys).map_err(|error| StartError::Secrets(format!("auth.client_keys: models: {error}")))?;
     Ok(Some(keys))
+}
+
+/// The way from the mesh into the gateway. The gateway holds the mesh; were it held in turn, neither would ever go, nor
+/// the port and the data directory with them.
+struct Door(Weak<Gateway>);
+
+impl Serve for Door {
+    fn serve(&self, request: Request) -> BoxFuture<'_, Result<Reply, Refusal>> {
+        Box::pin(async move {
+            match self.0.upgrade() {
+                Some(gateway) => gateway.serve(request).await,
+                None => Err(Refusal {
+                    reason: RefusalReason::Draining,
+                    message: "this peer has stopped".to_owned(),
+                    load: None,
+                }),
+            }
+        })
+    }
 }
 
 /// The running node's way into another mesh.

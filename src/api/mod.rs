@@ -11,15 +11,13 @@ mod openai;
 mod respond;
 mod serve;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
-use rand::RngExt;
 use tokio::time::Instant;
 
-use crate::env::{Dice, Env};
-use crate::exchange::RequestId;
+use crate::env::Env;
 use crate::gateway::Gateway;
 use crate::mesh::Mesh;
 use crate::registry::Registry;
@@ -63,7 +61,6 @@ pub trait Membership: Send + Sync + 'static {
 struct Inference {
     gateway: Arc<Gateway>,
     keys: Option<Arc<ClientKeys>>,
-    ids: Ids,
     max_body: usize,
 }
 
@@ -83,20 +80,10 @@ struct Manage {
     membership: Arc<dyn Membership>,
 }
 
-#[derive(Clone)]
-struct Ids(Arc<Mutex<Dice>>);
-
-impl Ids {
-    fn next(&self) -> RequestId {
-        RequestId::from_bits(self.0.lock().unwrap_or_else(PoisonError::into_inner).random())
-    }
-}
-
 /// Every route.
 pub fn router(parts: Parts, env: &Env) -> Router {
-    let ids = Ids(Arc::new(Mutex::new(env.seed.fork("request ids"))));
     let inference =
-        Inference { gateway: parts.gateway, keys: parts.client_keys.map(Arc::new), ids, max_body: parts.max_body };
+        Inference { gateway: parts.gateway, keys: parts.client_keys.map(Arc::new), max_body: parts.max_body };
     let view = View {
         registry: parts.registry.clone(),
         mesh: parts.mesh.clone(),

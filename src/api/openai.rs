@@ -1,5 +1,6 @@
 //! OpenAI's inference endpoints: the body is read once, the gateway does the rest.
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
@@ -8,19 +9,31 @@ use super::Inference;
 use super::respond;
 use crate::exchange::{self, Endpoint, Origin, RequestId};
 
-pub(super) async fn chat_completions(State(inference): State<Inference>, request: Request) -> Response {
-    infer(inference, Endpoint::ChatCompletions, request).await
+pub(super) async fn chat_completions(
+    State(inference): State<Inference>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    infer(inference, Endpoint::ChatCompletions, id, request).await
 }
 
-pub(super) async fn completions(State(inference): State<Inference>, request: Request) -> Response {
-    infer(inference, Endpoint::Completions, request).await
+pub(super) async fn completions(
+    State(inference): State<Inference>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    infer(inference, Endpoint::Completions, id, request).await
 }
 
-pub(super) async fn embeddings(State(inference): State<Inference>, request: Request) -> Response {
-    infer(inference, Endpoint::Embeddings, request).await
+pub(super) async fn embeddings(
+    State(inference): State<Inference>,
+    Extension(id): Extension<RequestId>,
+    request: Request,
+) -> Response {
+    infer(inference, Endpoint::Embeddings, id, request).await
 }
 
-async fn infer(inference: Inference, endpoint: Endpoint, request: Request) -> Response {
+async fn infer(inference: Inference, endpoint: Endpoint, id: RequestId, request: Request) -> Response {
     let caller = match &inference.keys {
         Some(keys) => match keys.caller(request.headers()) {
             Ok(caller) => Some(caller),
@@ -37,8 +50,6 @@ async fn infer(inference: Inference, endpoint: Endpoint, request: Request) -> Re
         // A key of this mesh is nobody else's business.
         headers.remove(http::header::AUTHORIZATION);
     }
-    let named = headers.get("x-request-id").and_then(|value| RequestId::from_outside(value.to_str().ok()?));
-    let id = named.unwrap_or_else(|| inference.ids.next());
     let request = exchange::Request { id, endpoint, headers, body, origin: Origin::Client, caller };
     inference.gateway.handle(request).await.map(Body::new)
 }

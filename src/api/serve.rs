@@ -1,23 +1,44 @@
-//! Taking connections in: HTTP/1.1 over the listener of the seam, every connection a named task, a bounded goodbye.
+//! Taking connections in: HTTP/1.1 over the listener of the seam, every connection a named task, every request and its
+//! reply under one id, a bounded goodbye.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rand::RngExt;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
-use crate::env::{Env, Listener};
+use crate::env::{Dice, Env, Listener};
+use crate::exchange::RequestId;
 
 /// Who made the connection that a request came over.
 #[derive(Clone, Copy, Debug)]
 pub struct Source(pub SocketAddr);
+
+/// The id of a request, in its extensions, in its reply and in every log.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Makes ids for requests that bring none.
+#[derive(Clone)]
+struct Ids(Arc<Mutex<Dice>>);
+
+impl Ids {
+    /// The id that the client chose, if it is fit, else a fresh one.
+    fn of(&self, headers: &HeaderMap) -> RequestId {
+        let named = headers.get(&REQUEST_ID).and_then(|value| RequestId::from_outside(value.to_str().ok()?));
+        named.unwrap_or_else(|| RequestId::from_bits(self.0.lock().unwrap_or_else(PoisonError::into_inner).random()))
+    }
+}
 
 /// How long a client may take to send the head of a request.
 const HEAD_DEADLINE: Duration = Duration::from_secs(30);
@@ -28,6 +49,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Serves `router` on `listener` until `stop`: then no connection is taken in any more, and those that are idle close.
 /// Those that are busy finish.
 pub async fn serve(mut listener: Listener, router: Router, stop: CancellationToken, env: Env) {
+    let ids = Ids(Arc::new(Mutex::new(env.seed.fork("request ids"))));
     loop {
         let accepted = tokio::select! {
             biased;
@@ -42,14 +64,16 @@ pub async fn serve(mut listener: Listener, router: Router, stop: CancellationTok
                 continue;
             }
         };
-        let (router, stop) = (router.clone(), stop.clone());
+        let (router, ids, stop) = (router.clone(), ids.clone(), stop.clone());
         env.tasks.spawn("connection", async move {
             let service = service_fn(move |mut request: http::Request<Incoming>| {
+                let id = ids.of(request.headers());
                 request.extensions_mut().insert(Source(from));
+                request.extensions_mut().insert(id.clone());
                 let router = router.clone();
                 async move {
                     let reply = router.oneshot(request).await;
-                    Ok::<_, Infallible>(reply.unwrap_or_else(|never| match never {}))
+                    Ok::<_, Infallible>(named(reply.unwrap_or_else(|never| match never {}), &id))
                 }
             });
             let connection = http1::Builder::new()
@@ -70,4 +94,14 @@ pub async fn serve(mut listener: Listener, router: Router, stop: CancellationTok
             }
         });
     }
+}
+
+/// The gateway names its replies itself; this names all others.
+fn named(mut reply: Response, id: &RequestId) -> Response {
+    if !reply.headers().contains_key(&REQUEST_ID)
+        && let Ok(value) = HeaderValue::from_str(id.as_str())
+    {
+        reply.headers_mut().insert(REQUEST_ID, value);
+    }
+    reply
 }

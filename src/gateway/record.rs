@@ -30,6 +30,8 @@ pub(super) struct Trip {
     prompt_preview: Option<String>,
     status: StatusCode,
     ttft_ms: u64,
+    overflowed: bool,
+    written: bool,
 }
 
 /// What a client's leaving is written down as; it is nobody's status on the wire.
@@ -56,6 +58,8 @@ impl Trip {
             prompt_preview: None,
             status: StatusCode::OK,
             ttft_ms: 0,
+            overflowed: false,
+            written: false,
         }
     }
 
@@ -99,7 +103,8 @@ impl Trip {
         }
     }
 
-    pub(super) fn missed(&self, missed: &Missed) {
+    pub(super) fn missed(&mut self, missed: &Missed) {
+        self.overflowed |= missed.miss.is_busy();
         debug!(target: "nexus::routing", request_id = self.id(), "Attempt failed: {missed}");
     }
 
@@ -114,7 +119,7 @@ impl Trip {
         if let Place::There { peer_name, .. } = &planned.place {
             self.peer = Some(peer_name.clone());
         }
-        let overflowed = plan.steps.iter().any(|step| step.full && step.place != planned.place);
+        let overflowed = self.overflowed || plan.steps.iter().any(|step| step.full && step.place != planned.place);
         self.route_reason = match () {
             () if step.retries > 0 || planned.fallback => "failover",
             () if plan.policy_removed() => "privacy-requirement",
@@ -124,23 +129,19 @@ impl Trip {
     }
 
     /// The reply came to its end, or broke off with `error`.
-    pub(super) fn complete(self, observed: &Observed, error: Option<&str>) {
+    pub(super) fn complete(mut self, observed: &Observed, error: Option<&str>) {
         let usage = observed.usage.unwrap_or_default();
         self.write(self.status.as_u16(), error, Some((usage.prompt_tokens, usage.completion_tokens)));
     }
 
-    /// The client went away before the end.
-    pub(super) fn abandoned(self) {
-        self.write(CLIENT_LEFT, Some("the client went away"), None);
-    }
-
     /// There was no answer.
-    pub(super) fn fail(&self, status: StatusCode, message: &str) {
+    pub(super) fn fail(mut self, status: StatusCode, message: &str) {
         self.write(status.as_u16(), Some(message), None);
     }
 
     /// A peer was told why not.
-    pub(super) fn refuse(&self, refusal: &Refusal) {
+    pub(super) fn refuse(mut self, refusal: &Refusal) {
+        self.written = true;
         debug!(
             target: "nexus::mesh", request_id = self.id(), reason = refusal.reason.as_str(),
             "Refused a peer's request: {}", refusal.message
@@ -151,7 +152,8 @@ impl Trip {
         self.id.as_str()
     }
 
-    fn write(&self, status_code: u16, error: Option<&str>, tokens: Option<(u64, u64)>) {
+    fn write(&mut self, status_code: u16, error: Option<&str>, tokens: Option<(u64, u64)>) {
+        self.written = true;
         let latency_ms = millis(self.started.elapsed());
         let status = if error.is_none() && status_code < 400 { "success" } else { "error" };
         let actual_model = self.model.as_deref().filter(|model| *model != self.asked);
@@ -181,6 +183,15 @@ impl Trip {
             prompt_preview = self.prompt_preview,
             "Request completed"
         );
+    }
+}
+
+/// Whoever leaves before the end, even before the first byte, is written down as well.
+impl Drop for Trip {
+    fn drop(&mut self) {
+        if !self.written {
+            self.write(CLIENT_LEFT, Some("the client went away"), None);
+        }
     }
 }
 

@@ -108,9 +108,9 @@ impl http_body::Body for Passing {
                 self.settle(None);
                 Poll::Ready(None)
             }
-            Poll::Ready(Some(Err(cut))) => Poll::Ready(Some(self.broke_off(cut))),
-            Poll::Pending if self.is_cut(context) => Poll::Ready(Some(self.broke_off(Cut::Shutdown))),
-            Poll::Pending if self.is_idle(context) => Poll::Ready(Some(self.broke_off(Cut::Idle))),
+            Poll::Ready(Some(Err(cut))) => Poll::Ready(self.broke_off(cut)),
+            Poll::Pending if self.is_cut(context) => Poll::Ready(self.broke_off(Cut::Shutdown)),
+            Poll::Pending if self.is_idle(context) => Poll::Ready(self.broke_off(Cut::Idle)),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -164,7 +164,15 @@ impl Passing {
         false
     }
 
-    fn broke_off(&mut self, cut: Cut) -> Result<Frame<Bytes>, Cut> {
+    fn is_done(&self) -> bool {
+        self.observer.as_ref().is_some_and(Observer::is_done)
+    }
+
+    fn broke_off(&mut self, cut: Cut) -> Option<Result<Frame<Bytes>, Cut>> {
+        if self.is_done() {
+            self.settle(None);
+            return None;
+        }
         if cut != Cut::Shutdown
             && let Some(lease) = self.held.as_ref().and_then(|held| held.lease.as_ref())
         {
@@ -173,9 +181,9 @@ impl Passing {
         let at_boundary = self.settle(Some(&cut.to_string()));
         if self.speaks_events {
             // What has been sent cannot be taken back; the client is told in the stream that it is not all.
-            return Ok(Frame::data(Fault::stream_cut(&cut.to_string()).event(at_boundary)));
+            return Some(Ok(Frame::data(Fault::stream_cut(&cut.to_string()).event(at_boundary))));
         }
-        Err(cut)
+        Some(Err(cut))
     }
 
     /// Gives back what the request held and writes down what happened. Says whether a stream stood between two events.
@@ -198,14 +206,11 @@ impl Passing {
 
 impl Drop for Passing {
     fn drop(&mut self) {
-        if self.ended {
-            return;
-        }
-        // hyper does not poll past the end of a body whose length it knows.
-        if self.first.is_none() && self.inner.is_end_stream() {
+        // hyper does not poll past the end of a body whose length it knows, and many clients leave at `[DONE]`. Whoever
+        // leaves earlier, the trip writes down.
+        let is_whole = self.first.is_none() && self.inner.is_end_stream() || self.is_done();
+        if !self.ended && is_whole {
             self.settle(None);
-        } else if let Some(trip) = self.trip.take() {
-            trip.abandoned();
         }
     }
 }

@@ -78,6 +78,11 @@ impl Turns {
 
     /// A turn came to nothing.
     pub(super) fn missed(&mut self, step: Step, miss: Miss) -> &Missed {
+        if miss.is_busy() {
+            // Nothing was asked of it, so the next one is no retry.
+            self.tried = self.tried.saturating_sub(1);
+            self.tried_of_model = self.tried_of_model.saturating_sub(1);
+        }
         if miss.may_pass() {
             self.again.push_back(step.planned.clone());
         }
@@ -160,6 +165,17 @@ mod tests {
         assert_eq!(order(&["m/a"], 2, failing), ["m/a", "m/a", "m/a"]);
         assert_eq!(order(&["m/a", "m/b", "m/c", "m/d"], 1, failing), ["m/a", "m/b"], "bounded");
         assert_eq!(order(&["m/a"], 0, failing), ["m/a"]);
+    }
+
+    /// Whoever has no slot was not asked, and must not use up the attempts of one that has.
+    #[tokio::test]
+    async fn a_busy_place_is_no_attempt() {
+        assert_eq!(order(&["m/a", "m/b", "m/c", "m/d"], 1, || Miss::Busy), ["m/a", "m/b", "m/c", "m/d"]);
+        let mut turns = Turns::new(&plan(&["m/a", "m/b"]), 0);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let first = turns.next(deadline, false).expect("a turn");
+        turns.missed(first, Miss::Busy);
+        assert_eq!(turns.next(deadline, false).expect("another").retries, 0);
     }
 
     #[tokio::test]

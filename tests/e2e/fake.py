@@ -1,7 +1,11 @@
 """A backend that misbehaves on request: the model's name says how. It counts what it is asked."""
 
+import contextlib
 import json
+import select
+import socket
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 FINE = {
@@ -25,10 +29,12 @@ MODELS = ["fine", "bad-request", "too-many", "broken", "garbage", "silent", "han
 
 
 class Fake:
-    """An OpenAI-compatible server on a free port. `requests` holds (model, headers, body) of each one."""
+    """An OpenAI-compatible server on a free port. `requests` holds (model, headers, body) of each one, `left` the times
+    (by the monotonic clock) at which whoever waited for `silent` went away."""
 
     def __init__(self, models=MODELS, host="127.0.0.1"):
-        self.models, self.requests = list(models), []
+        self.models, self.requests, self.left = list(models), [], []
+        self._connections = set()
         self._released = threading.Event()
         fake = self
 
@@ -37,6 +43,15 @@ class Fake:
 
             def log_message(self, *_):
                 pass
+
+            def setup(self):
+                super().setup()
+                fake._connections.add(self.connection)
+
+            def finish(self):
+                fake._connections.discard(self.connection)
+                with contextlib.suppress(OSError):
+                    super().finish()
 
             def do_GET(self):
                 if self.path == "/v1/models":
@@ -79,11 +94,18 @@ class Fake:
                     case "garbage":
                         self.send(200, b"this is not JSON")
                     case "silent":
-                        fake._released.wait(60)
+                        self.wait_in_silence()
                     case "hang-up":
                         self.close_connection = True
                     case _:
                         self.say(200, {**FINE, "model": model})
+
+            def wait_in_silence(self):
+                while not fake._released.is_set():
+                    if select.select([self.connection], [], [], 0.01)[0]:
+                        fake.left.append(time.monotonic())
+                        break
+                self.close_connection = True
 
             def say(self, status, body, headers=()):
                 self.send(status, json.dumps(body, ensure_ascii=False).encode(), headers)
@@ -109,7 +131,11 @@ class Fake:
         return sum(asked == model for asked, _, _ in self.requests)
 
     def stop(self):
+        """As a process that dies: nothing listens any more, and every connection is closed."""
         self._released.set()
         self._server.shutdown()
         self._server.server_close()
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
         self._thread.join(5)

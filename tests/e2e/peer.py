@@ -134,8 +134,9 @@ class Peer:
 
     def alive(self):
         """The names of the other peers that it holds for alive."""
-        own = self.mesh()["self"]["name"]
-        return sorted(peer["name"] for peer in self.mesh()["peers"] if peer["state"] == "alive" and peer["name"] != own)
+        mesh = self.mesh()
+        own = mesh["self"]["id"]
+        return sorted(peer["name"] for peer in mesh["peers"] if peer["state"] == "alive" and peer["id"] != own)
 
     def wait_for_peers(self, *names, deadline=15):
         wait_for(

@@ -24,10 +24,10 @@ def demo(directory):
 
 
 def commands(text):
-    """The lines to paste: those that begin with curl or nexus, with what continues them."""
+    """The lines to paste: those that begin with curl or nexus, variables set for them aside, with what continues them."""
     joined = text.replace("\\\n", " ")
     found = [re.sub(r"^\s*(\$\s+)?", "", line) for line in joined.splitlines()]
-    return [line for line in found if re.match(r"(curl|nexus|\S*/nexus) ", line)]
+    return [line for line in found if re.match(r"(\w+=\S+ )*(curl|nexus|\S*/nexus) ", line)]
 
 
 def run(command, home):

@@ -106,6 +106,8 @@ def bridge(private_network):
             ip("netns", "add", name)
             stack.callback(ip, "netns", "delete", name)
             ip("link", "add", f"nexv{number}", "type", "veth", "peer", "name", "eth0", "netns", name)
+            # It would go with its namespace, but only some time after.
+            stack.callback(ip, "link", "delete", f"nexv{number}")
             ip("link", "set", f"nexv{number}", "master", "nexbr0", "up")
             ip("-n", name, "link", "set", "lo", "up")
             ip("-n", name, "address", "add", f"10.77.0.{number}/24", "dev", "eth0")

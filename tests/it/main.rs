@@ -1,3 +1,30 @@
-//! Tests of the real program, from outside.
+//! What a node promises, tested from outside: real sockets, scripted backends, clients that see every byte. One binary,
+//! so that it links once.
 
+mod support;
+
+// What passes through.
+mod relay;
+mod streams;
+// What clients are told when something is wrong.
+mod failures;
+mod requests;
+// Who answers.
+mod capabilities;
+mod fallback;
+mod policies;
+mod routing;
+// What can be seen and changed from outside.
+mod access;
+mod health;
+mod management;
+mod models;
+// Several nodes.
+mod mesh;
+// What is held, and given back.
+mod leaving;
+mod limits;
+mod logs;
+mod shutdown;
+// The command line.
 mod cli;

@@ -76,6 +76,11 @@ impl Observer {
         }
     }
 
+    /// Whether `[DONE]` has come: whatever happens now, the client has it all.
+    pub fn is_done(&self) -> bool {
+        self.done
+    }
+
     /// What was seen, now that the reply is over or cut.
     pub fn finish(self) -> Observed {
         let (usage, at_boundary) = match &self.form {

@@ -1,0 +1,396 @@
+//! A mesh in turmoil: peers, backends and the hand that breaks them. A scenario holds a [`Cluster`] and runs on a host
+//! of its own; what only the outside can do, such as a crash, is ordered here and done between two steps.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::Method;
+use nexus::config::{Backend, Config, Secrets};
+use nexus::env::{Dice, Env};
+use nexus::fleet::{Kind, Zone};
+use nexus::node::Blueprint;
+use nexus::route::{Policy, Privacy};
+use serde_json::Value;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+use crate::backend::{Mood, Scripted};
+use crate::book::Book;
+use crate::checks::{self, Claims};
+use crate::client::{self, Answer, Ask, End, PATIENCE};
+use crate::host::Machine;
+use crate::layout::Layout;
+use crate::net::Weather;
+use crate::peer::{LOOK_EVERY, Peer, Sight};
+use crate::trace;
+
+/// A hand on everything there is. Cheap to clone.
+#[derive(Clone)]
+pub(crate) struct Cluster(Arc<Inner>);
+
+struct Inner {
+    layout: Layout,
+    peers: Vec<Arc<Peer>>,
+    backends: Vec<Arc<Scripted>>,
+    weather: Weather,
+    claims: Claims,
+    book: Book,
+    env: Env,
+    dice: Mutex<Dice>,
+    asked: AtomicU32,
+    disturbed: AtomicBool,
+    answers: Mutex<Vec<Answer>>,
+    measured: Mutex<Vec<(String, Duration)>>,
+    orders: Mutex<Vec<(Order, oneshot::Sender<()>)>>,
+}
+
+/// What can only be done from outside.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Crash(usize),
+    Start(usize),
+}
+
+/// The host that the scenario runs on.
+const SCRIPT: &str = "script";
+
+impl Cluster {
+    /// Puts every host of `layout` into `sim`.
+    pub(crate) fn build(sim: &mut turmoil::Sim<'_>, layout: Layout, seed: u64) -> Self {
+        let (weather, claims, book) = (Weather::new(seed), Claims::default(), Book::default());
+        let machine = |sim: &turmoil::Sim<'_>, name: &str| Machine::new(name, sim.lookup(name), &weather, seed);
+        let backends: Vec<_> = layout
+            .backends
+            .iter()
+            .map(|character| {
+                let machine = machine(sim, &character.name);
+                Arc::new(Scripted::new(character.clone(), machine, book.clone()))
+            })
+            .collect();
+        let names: Vec<String> = (0..layout.peers).map(peer_name).collect();
+        let peers: Vec<_> = names
+            .iter()
+            .enumerate()
+            .map(|(at, name)| {
+                let blueprint = blueprint(&layout, at, &names, &backends);
+                Arc::new(Peer::new(machine(sim, name), blueprint, claims.clone()))
+            })
+            .collect();
+        let env = machine(sim, SCRIPT).env(0);
+        for backend in &backends {
+            let software = backend.clone();
+            sim.host(backend.character.name.as_str(), move || software.clone().live());
+        }
+        for peer in &peers {
+            let software = peer.clone();
+            sim.host(peer.machine.name.as_str(), move || software.clone().live());
+        }
+        Cluster(Arc::new(Inner {
+            layout,
+            peers,
+            backends,
+            weather,
+            claims,
+            book,
+            dice: Mutex::new(env.seed.fork("scenario")),
+            env,
+            asked: AtomicU32::new(0),
+            disturbed: AtomicBool::new(false),
+            answers: Mutex::default(),
+            measured: Mutex::default(),
+            orders: Mutex::default(),
+        }))
+    }
+
+    /// Runs `script` on its own host until it ends, doing what it orders.
+    ///
+    /// # Errors
+    /// A host's software failed, or the time of the simulation is up.
+    pub(crate) fn run(
+        &self,
+        sim: &mut turmoil::Sim<'_>,
+        script: impl Future<Output = ()> + 'static,
+    ) -> Result<(), String> {
+        sim.client(SCRIPT, async move {
+            script.await;
+            Ok(())
+        });
+        loop {
+            if sim.step().map_err(|error| error.to_string())? {
+                return Ok(());
+            }
+            let orders = std::mem::take(&mut *lock(&self.0.orders));
+            for (order, done) in orders {
+                self.obey(sim, order);
+                let _ = done.send(());
+            }
+        }
+    }
+
+    fn obey(&self, sim: &mut turmoil::Sim<'_>, order: Order) {
+        match order {
+            Order::Crash(at) => {
+                sim.crash(self.0.peers[at].machine.ip);
+                self.0.peers[at].ended();
+            }
+            Order::Start(at) => {
+                self.0.peers[at].starting();
+                sim.bounce(self.0.peers[at].machine.ip);
+            }
+        }
+    }
+
+    async fn order(&self, order: Order) {
+        trace::event(format_args!("{order:?}"));
+        self.disturb();
+        let (done, obeyed) = oneshot::channel();
+        lock(&self.0.orders).push((order, done));
+        let _ = obeyed.await;
+    }
+
+    /// What must hold.
+    pub(crate) fn claims(&self) -> &Claims {
+        &self.0.claims
+    }
+
+    /// What the backends did.
+    pub(crate) fn book(&self) -> &Book {
+        &self.0.book
+    }
+
+    /// Chance for the scenario itself.
+    pub(crate) fn dice(&self) -> MutexGuard<'_, Dice> {
+        lock(&self.0.dice)
+    }
+
+    /// The peer of this number.
+    pub(crate) fn peer(&self, at: usize) -> &Arc<Peer> {
+        &self.0.peers[at]
+    }
+
+    /// The backend of this name.
+    pub(crate) fn backend(&self, name: &str) -> &Arc<Scripted> {
+        let named = self.0.backends.iter().find(|backend| backend.character.name == name);
+        named.expect("scenarios name the backends of their own layout")
+    }
+
+    /// From now on something is wrong, so that some requests need more than one attempt.
+    pub(crate) fn disturb(&self) {
+        self.0.disturbed.store(true, Ordering::Relaxed);
+    }
+
+    /// Something is wrong with a backend, or not any more.
+    pub(crate) fn set_mood(&self, backend: &str, mood: Mood) {
+        self.disturb();
+        self.backend(backend).set_mood(mood);
+    }
+
+    /// This share of datagrams is lost from now on.
+    pub(crate) fn set_loss(&self, share: f64) {
+        self.disturb();
+        self.0.weather.set_loss(share);
+    }
+
+    /// Kills the process of a peer: nothing is said to anybody. Its disk stays.
+    pub(crate) async fn crash(&self, at: usize) {
+        self.order(Order::Crash(at)).await;
+    }
+
+    /// Starts a peer that is down, and waits until its node runs.
+    pub(crate) async fn start(&self, at: usize) {
+        self.order(Order::Start(at)).await;
+        while !self.peer(at).is_running() {
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Asks a peer to finish what it has and to go, and waits until it has.
+    pub(crate) async fn stop(&self, at: usize) {
+        trace::event(format_args!("stop {at}"));
+        self.peer(at).ask_to_stop();
+        while self.peer(at).is_running() {
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// No packet passes between any of `some` and any of `others`.
+    pub(crate) fn split(&self, some: &[usize], others: &[usize]) {
+        trace::event(format_args!("split {some:?} {others:?}"));
+        self.disturb();
+        self.between(some, others, |one, other| turmoil::partition(one, other));
+    }
+
+    /// No packet passes from any of `some` to any of `others`; the other way they do.
+    pub(crate) fn silence(&self, some: &[usize], others: &[usize]) {
+        trace::event(format_args!("silence {some:?} {others:?}"));
+        self.disturb();
+        self.between(some, others, |one, other| turmoil::partition_oneway(one, other));
+    }
+
+    /// Every packet passes again.
+    pub(crate) fn heal(&self, some: &[usize], others: &[usize]) {
+        trace::event(format_args!("heal {some:?} {others:?}"));
+        self.between(some, others, |one, other| turmoil::repair(one, other));
+    }
+
+    fn between(&self, some: &[usize], others: &[usize], change: impl Fn(std::net::IpAddr, std::net::IpAddr)) {
+        for one in some {
+            for other in others {
+                change(self.peer(*one).machine.ip, self.peer(*other).machine.ip);
+            }
+        }
+    }
+
+    /// Asks the peer of this number.
+    pub(crate) async fn ask(&self, at: usize, ask: Ask) -> Answer {
+        let peer = self.peer(at);
+        let (starts, up) = (peer.starts(), peer.is_running());
+        let id = format!("req-{}", self.0.asked.fetch_add(1, Ordering::Relaxed));
+        let mut answer = client::chat(&self.0.env, &peer.machine.name, id, &ask).await;
+        answer.entry_died = !up || !peer.is_running() || peer.starts() != starts;
+        self.0.claims.check_answer(&answer, self.0.layout.keyed);
+        lock(&self.0.answers).push(answer.clone());
+        answer
+    }
+
+    /// A management call or a view.
+    pub(crate) async fn call(&self, at: usize, method: Method, path: &str, body: &Value) -> Result<(u16, Value), End> {
+        client::call(&self.0.env, &self.peer(at).machine.name, method, path, body).await
+    }
+
+    /// What is seen of every peer that is up.
+    pub(crate) fn sights(&self) -> Vec<(String, Sight)> {
+        let seen = |peer: &Arc<Peer>| Some((peer.machine.name.clone(), peer.sight()?));
+        self.0.peers.iter().filter_map(seen).collect()
+    }
+
+    /// Waits until `reached`, and says how long that took. Breaks `claim` where it takes longer than `limit`.
+    pub(crate) async fn within(
+        &self,
+        limit: Duration,
+        claim: &str,
+        reached: impl Fn() -> Result<(), String>,
+    ) -> Duration {
+        let begun = Instant::now();
+        loop {
+            let why = match reached() {
+                Ok(()) => return begun.elapsed(),
+                Err(why) => why,
+            };
+            if begun.elapsed() > limit {
+                self.claims().broken(claim, format_args!("not within {limit:?}: {why}"));
+                return begun.elapsed();
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    /// Waits until every live peer lists every other with exactly what it has; notes how long it took as `what`.
+    pub(crate) async fn agree(&self, what: &str, limit: Duration) -> Duration {
+        let live = self.0.peers.iter().filter(|peer| peer.is_wanted()).count();
+        let agreed = || {
+            let sights = self.sights();
+            match checks::disagreement(&sights) {
+                None if sights.len() >= live => Ok(()),
+                None => Err(format!("{} of {live} peers are up", sights.len())),
+                Some(why) => Err(why),
+            }
+        };
+        // What has just changed must have been looked at.
+        let looked = LOOK_EVERY + crate::run::TICK * 2;
+        sleep(looked).await;
+        let took = looked + self.within(limit, "views agree", agreed).await;
+        self.measured(what, took);
+        took
+    }
+
+    /// Notes a time worth telling.
+    pub(crate) fn measured(&self, what: &str, took: Duration) {
+        trace::event(format_args!("{what} after {took:?}"));
+        lock(&self.0.measured).push((what.to_owned(), took));
+    }
+
+    /// Every time that was noted.
+    pub(crate) fn measures(&self) -> Vec<(String, Duration)> {
+        lock(&self.0.measured).clone()
+    }
+
+    /// How many requests were asked, and how many got a whole answer.
+    pub(crate) fn tally(&self) -> (usize, usize) {
+        let answers = lock(&self.0.answers);
+        (answers.len(), answers.iter().filter(|answer| answer.is_whole()).count())
+    }
+
+    /// The end of every scenario: what was begun ends, nodes come to rest, and stop cleanly.
+    pub(crate) async fn finish(&self) {
+        let no_work = || {
+            let busy = self.0.book.busy();
+            if busy.is_empty() { Ok(()) } else { Err(format!("{busy:?}")) }
+        };
+        self.within(PATIENCE * 2, "backends are left alone", no_work).await;
+        let rest = || match self.sights().iter().find_map(|(name, sight)| Some((name, checks::unrest(sight)?))) {
+            None => Ok(()),
+            Some((name, why)) => Err(format!("{name}: {why}")),
+        };
+        self.within(PATIENCE * 2, "a node at rest holds nothing", rest).await;
+        let calm = !self.0.disturbed.load(Ordering::Relaxed);
+        self.claims().check_book(&self.0.book.all(), &lock(&self.0.answers), calm);
+        for at in 0..self.0.peers.len() {
+            if self.peer(at).is_running() {
+                self.stop(at).await;
+            }
+        }
+    }
+}
+
+/// What a peer is called, as a host and by people.
+fn peer_name(at: usize) -> String {
+    format!("p{at}")
+}
+
+fn blueprint(layout: &Layout, at: usize, names: &[String], backends: &[Arc<Scripted>]) -> Blueprint {
+    let mut config = Config { data_dir: "/nexus".to_owned(), ..Config::default() };
+    config.server.request_timeout_seconds = PATIENCE.as_secs();
+    config.discovery.enabled = layout.discovery;
+    config.health_check.interval_seconds = 2;
+    config.health_check.timeout_seconds = 1;
+    config.mesh.peer_name = names[at].clone();
+    config.mesh.mdns = false;
+    if layout.keyed {
+        config.mesh.key = layout.key();
+    }
+    // Everybody knows the first; the first knows the second, so that it comes back by itself.
+    let seed = if at == 0 { names.get(1) } else { names.first() };
+    config.mesh.seeds = seed.map(|name| format!("{name}:{}", crate::peer::PORT + 1)).into_iter().collect();
+    config.routing.policies = vec![Policy {
+        model_pattern: format!("{}*", checks::SECRET),
+        privacy: Privacy::Restricted,
+        fallback_allowed: true,
+        ..Policy::default()
+    }];
+    config.backends = backends.iter().filter(|backend| backend.character.owner == at).map(|b| entry(b)).collect();
+    let (backends, _) = config.backend_specs(&|_| None);
+    let secrets = Secrets { admin_token: Some(client::ADMIN_TOKEN.to_owned()), ..Secrets::default() };
+    Blueprint { config, backends, secrets }
+}
+
+fn entry(backend: &Scripted) -> Backend {
+    Backend {
+        name: backend.character.name.clone(),
+        url: backend.url(),
+        kind: Kind::Generic,
+        priority: 50,
+        api_key_env: None,
+        zone: Some(if backend.character.open { Zone::Open } else { Zone::Restricted }),
+        tier: Default::default(),
+        concurrency: u32::try_from(backend.character.slots).ok(),
+        share: true,
+        forward_client_auth: None,
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,259 @@
+//! A request that enters anywhere is answered by whoever can: the same bytes, one hop, and every word about the way.
+
+use futures_util::future::join_all;
+use serde_json::json;
+
+use super::{KEY, offers, pair, peer};
+use crate::support::{Answer, FakeBackend, Gate, Log, chat, stream, until, until_json};
+
+const EVENTS: &str = ": x\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"héé世界😀\"}}]}\n\ndata: [DONE]\n\n";
+
+#[tokio::test]
+async fn a_model_of_one_peer_is_served_by_every_peer() {
+    let odd = " {\"choices\" : [], \"n\":1e400,\"é\\u00e9\":\"\\/\"}\n";
+    let backend = FakeBackend::always(&["m1"], Answer::json(200, odd)).await;
+    let b = peer("b", KEY, &[], "").start().await;
+    let c = peer("c", KEY, &[&b], &backend.entry("far-gpu", "")).start().await;
+    // It knows of c by what b tells it only.
+    let a = peer("a", KEY, &[&b], "").start().await;
+    for (node, hops) in [(&a, "1"), (&b, "1"), (&c, "0")] {
+        offers(node, "m1").await;
+        let body = "{ \"messages\" : [], \"x\": 1.0, \"model\":\"m1\" }\n";
+        let reply = node.client().completions(body).header("x-request-id", "mine").whole().await;
+        assert_eq!((reply.status, reply.text()), (200, odd));
+        assert_eq!(backend.requests().last().map(|request| request.text().to_owned()).as_deref(), Some(body));
+        for (name, value) in [
+            ("x-nexus-peer", "c"),
+            ("x-nexus-hops", hops),
+            ("x-nexus-backend", "far-gpu"),
+            ("x-nexus-backend-type", "local"),
+            ("x-nexus-privacy-zone", "restricted"),
+            ("x-request-id", "mine"),
+            ("content-type", "application/json"),
+        ] {
+            assert_eq!(reply.header(name), Some(value), "{name}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_passes_a_hop_byte_for_byte_and_at_once() {
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let backend = FakeBackend::script(&["m1"], move |request| match request.number {
+        0 => Answer::stream(EVENTS.as_bytes().chunks(1)),
+        _ => Answer::stream(["data: 1\n\n"]).wait(&held).then("data: [DONE]\n\n"),
+    })
+    .await;
+    let (near, _far) = pair("", &backend.entry("a", ""), "m1").await;
+    let reply = near.client().completions(stream("m1")).whole().await;
+    assert_eq!((reply.text(), reply.broken), (EVENTS, false));
+    assert_eq!(reply.header("content-type"), Some("text/event-stream"));
+    let mut waiting = near.client().stream("m1").await;
+    waiting.read_to("data: 1\n\n").await;
+    gate.open();
+    assert_eq!(waiting.whole().await.text(), "data: [DONE]\n\n");
+}
+
+#[tokio::test]
+async fn embeddings_completions_and_large_bodies_pass_a_hop() {
+    let backend = FakeBackend::always(&["m1"], Answer::json(200, format!("[\"{}\"]", "y".repeat(2 << 20)))).await;
+    let (near, _far) = pair("", &backend.entry("a", ""), "m1").await;
+    let large = format!(r#"{{"model":"m1","messages":[],"prompt":"","input":"{}"}}"#, "x".repeat(3 << 20));
+    for path in ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] {
+        let reply = near.client().post(path, large.clone()).whole().await;
+        assert_eq!((reply.status, reply.body.len()), (200, (2 << 20) + 4), "{path}");
+        let seen = backend.requests().pop().expect("a request");
+        assert_eq!((seen.path.as_str(), seen.body.len()), (path, large.len()));
+    }
+}
+
+/// An alias of the entry is followed there; the owner gets the name it knows.
+#[tokio::test]
+async fn an_alias_holds_where_the_request_comes_in() {
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+    let (near, far) = pair("[routing.aliases]\ngpt-4 = 'm1'\n", &backend.entry("a", ""), "m1").await;
+    assert_eq!(near.chat("gpt-4").await.status, 200);
+    assert_eq!(backend.requests()[0].text(), chat("m1"));
+    assert_eq!(far.chat("gpt-4").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_fallback_may_be_on_another_peer() {
+    let broken = FakeBackend::always(&["primary"], Answer::json(500, "{}")).await;
+    let backend = FakeBackend::always(&["second"], Answer::says("hi")).await;
+    let near_more = broken.entry("here", "") + "[routing.fallbacks]\nprimary = ['second']\n";
+    let (near, _far) = pair(&near_more, &backend.entry("there", ""), "second").await;
+    let reply = near.chat("primary").await;
+    assert_eq!((reply.status, reply.header("x-nexus-fallback-model")), (200, Some("second")));
+    assert_eq!((reply.header("x-nexus-peer"), reply.header("x-nexus-route-reason")), (Some("far"), Some("failover")));
+}
+
+/// What a backend says of a client's mistake comes through a hop unchanged, and is asked once.
+#[tokio::test]
+async fn errors_of_a_far_backend_are_its_own() {
+    let words = "{ \"error\" : {\"message\":\"no\",\"param\":\"temperature\"} }\n";
+    let backend = FakeBackend::script(&["m1"], move |request| match request.number {
+        0 => Answer::json(422, words),
+        1 => Answer::json(429, words).header("retry-after", "7"),
+        _ => Answer::json(500, "secret words"),
+    })
+    .await;
+    let (near, _far) = pair("[routing]\nmax_retries = 0\n", &backend.entry("a", ""), "m1").await;
+    for (status, wait) in [(422, None), (429, Some("7"))] {
+        let reply = near.chat("m1").await;
+        assert_eq!((reply.status, reply.text(), reply.header("retry-after")), (status, words, wait));
+        assert_eq!(reply.header("x-nexus-peer"), Some("far"));
+    }
+    assert_eq!(backend.calls(), 2);
+    let reply = near.chat("m1").await;
+    reply.error(502, "bad_gateway", "server_error");
+    assert!(!reply.text().contains("secret") && !reply.text().contains("http://"), "{}", reply.text());
+}
+
+#[tokio::test]
+async fn a_far_backend_that_fails_is_replaced_by_one_that_does_not() {
+    let bad = FakeBackend::always(&["m1"], Answer::json(500, "{}")).await;
+    let good = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+    let near_more = "[routing]\nstrategy = 'priority_only'\n".to_owned() + &good.entry("here", "priority = 90");
+    let far = peer("far", KEY, &[], &bad.entry("there", "priority = 1")).start().await;
+    let near = peer("near", KEY, &[&far], &near_more).start().await;
+    until_json(&near, "/v1/models", "both are known", |seen| seen["data"].as_array().is_some_and(|all| all.len() == 2))
+        .await;
+    let reply = near.chat("m1").await;
+    assert_eq!(
+        (reply.status, reply.header("x-nexus-backend"), reply.header("x-nexus-hops")),
+        (200, Some("here"), Some("0"))
+    );
+    assert!(bad.calls() >= 1);
+}
+
+#[tokio::test]
+async fn a_far_backend_never_has_more_requests_than_it_may() {
+    let gate = Gate::closed();
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi").after(&gate)).await;
+    let (near, far) = pair("", &backend.entry("a", "concurrency = 1"), "m1").await;
+    let second = async {
+        backend.called(1).await;
+        for node in [&near, &far] {
+            let reply = node.chat("m1").await;
+            reply.error(503, "service_unavailable", "server_error");
+            assert!(reply.header("retry-after").is_some());
+        }
+        gate.open();
+    };
+    let (first, ()) = tokio::join!(near.chat("m1"), second);
+    assert_eq!((first.status, backend.peak()), (200, 1));
+}
+
+/// Contract 3.3.
+#[tokio::test]
+async fn the_list_of_models_is_that_of_the_mesh() {
+    let shared = FakeBackend::always(&["both"], Answer::says("hi")).await;
+    let there = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+    let far_more = there.entry("gpu", "") + &shared.entry("shared-far", "");
+    let (near, far) = pair(&shared.entry("shared-near", ""), &far_more, "m1").await;
+    let list = near.get("/v1/models").await.json();
+    let entries = list["data"].as_array().expect("a list");
+    assert_eq!(entries.len(), 2, "a server that two peers reach is one: {list}");
+    assert_eq!((entries[0]["id"].as_str(), entries[0]["owned_by"].as_str()), (Some("both"), Some("shared-near")));
+    assert_eq!((entries[1]["id"].as_str(), entries[1]["owned_by"].as_str()), (Some("m1"), Some("gpu")));
+    assert_eq!(entries[1]["peer"], "far");
+    assert!(far.get("/v1/models").await.json()["data"][1].get("peer").is_none(), "there it is at home");
+    let seen = near.get("/nexus/v1/backends").await.json();
+    let gpu = seen["backends"].as_array().and_then(|all| all.iter().find(|one| one["name"] == "gpu")).expect("gpu");
+    assert_eq!((gpu["peer"].as_str(), gpu["discovery_source"].as_str()), (Some("far"), Some("peer:far")));
+}
+
+#[tokio::test]
+async fn a_peer_tells_of_itself_and_of_the_others() {
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+    let (near, far) = pair("", &backend.entry("gpu", "tier = 4\nconcurrency = 3"), "m1").await;
+    let seen = near.get("/nexus/v1/mesh").await.json();
+    assert_eq!(seen["mesh"], json!({"name": "default", "keyed": true, "size": 2}));
+    assert_eq!((seen["self"]["name"].as_str(), seen["self"]["state"].as_str()), (Some("near"), Some("self")));
+    let other = &seen["peers"][0];
+    assert_eq!((other["name"].as_str(), other["state"].as_str()), (Some("far"), Some("alive")));
+    assert_eq!(other["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(other["draining"], false);
+    let gpu = &other["backends"][0];
+    let expected = json!({"name": "gpu", "type": "generic", "zone": "restricted", "tier": 4, "status": "healthy", "models": ["m1"],
+        "in_flight": 0, "concurrency": 3});
+    for (field, value) in expected.as_object().expect("an object") {
+        assert_eq!(&gpu[field], value, "{field}");
+    }
+    assert!(!seen.to_string().contains(KEY) && !seen.to_string().contains("http://"), "{seen}");
+    let id = far.get("/nexus/v1/mesh").await.json()["self"]["id"].clone();
+    assert_eq!(other["id"], id);
+}
+
+/// F11: one id, in the log of both peers.
+#[tokio::test]
+async fn one_request_has_one_id_in_every_log() {
+    let log = Log::capture();
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+    let (near, _far) = pair("", &backend.entry("a", ""), "m1").await;
+    let body = chat("m1").replace("hello", "MARKER");
+    let reply = near.client().completions(body).header("authorization", "Bearer MARKER").whole().await;
+    let id = reply.header("x-request-id").expect("an id").to_owned();
+    until("both have written", || log.completed().len() == 2).await;
+    assert!(log.completed().iter().all(|line| line["request_id"] == id.as_str()));
+    assert_eq!(backend.requests()[0].header("x-request-id"), Some(id.as_str()));
+    assert!(!log.text().contains("MARKER") && !log.text().contains(KEY), "{}", log.text());
+}
+
+/// A client's own key is not for machines that the operator of this one does not run. C14.
+#[tokio::test]
+async fn a_clients_key_does_not_leave_in_an_answer_or_to_a_found_backend() {
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+    let (near, _far) = pair("", &backend.entry("a", "forward_client_auth = false"), "m1").await;
+    let reply = near.client().completions(chat("m1")).header("authorization", "Bearer mine").whole().await;
+    assert_eq!(reply.status, 200);
+    assert_eq!(backend.requests()[0].header("authorization"), None);
+}
+
+/// Section 2 of the issue this stands for: many streams over one hop, some clients stay, some leave before the head, some
+/// in the middle. In the end nothing is held by anybody.
+#[tokio::test]
+async fn a_hundred_streams_over_a_hop_leave_nothing_behind() {
+    const CROWD: usize = 100;
+    let gate = Gate::closed();
+    let held = gate.clone();
+    let backend = FakeBackend::script(&["m1"], move |request| match request.number % 3 {
+        0 => Answer::silence(),
+        1 => Answer::stream(["data: 1\n\n"]).then_hang(),
+        _ => Answer::stream(["data: 1\n\n"]).wait(&held).then("data: [DONE]\n\n"),
+    })
+    .await;
+    let (near, far) = pair("", &backend.entry("a", ""), "m1").await;
+    let before = (near.all_tasks(), far.all_tasks());
+    let stayed = CROWD / 3;
+    let ask = |_| async {
+        let whole = async {
+            let mut reply = near.client().stream("m1").await;
+            reply.read_to("[DONE]").await;
+            true
+        };
+        tokio::select! {
+            whole = whole => whole,
+            () = until("only those hang who will", || backend.calls() == CROWD && backend.active() <= CROWD - stayed) => false,
+        }
+    };
+    let open = async {
+        backend.called(CROWD).await;
+        assert_eq!(far.in_flight() as usize, CROWD);
+        gate.open();
+    };
+    let (finished, ()) = tokio::join!(join_all((0..CROWD).map(ask)), open);
+    assert!(finished.iter().filter(|whole| **whole).count() <= stayed);
+    until("the backend has nothing to do", || backend.active() == 0).await;
+    assert!(backend.abandoned() >= CROWD - stayed);
+    for node in [&near, &far] {
+        node.idle().await;
+        until("no request is carried", || node.tasks("mesh-serve") == 0).await;
+    }
+    until("no task is left", || near.all_tasks() <= before.0 && far.all_tasks() <= before.1).await;
+    let seen = far.get("/nexus/v1/backends").await.json();
+    assert_eq!(seen["backends"][0]["pending_requests"], 0);
+    until_json(&near, "/nexus/v1/mesh", "the others hear of it", |seen| seen["peers"][0]["in_flight"] == 0).await;
+}

@@ -1,0 +1,151 @@
+//! Zones and tiers: where a prompt may go, and how good an answer must be. Nothing that goes wrong loosens them. F13.
+
+use crate::support::{Answer, FakeBackend, TestNode, chat, stream, until_json};
+
+const POLICY: &str = "service_unavailable";
+const SECRET: &str = "[[routing.policies]]\nmodel_pattern = 'secret-*'\nprivacy = 'restricted'\n";
+
+/// W9: with the restricted backend down, the prompt once went to the cloud by the fallback.
+#[tokio::test]
+async fn a_restricted_request_never_reaches_an_open_backend_by_fallback() {
+    let inside = FakeBackend::always(&["secret-m"], Answer::json(500, "{}")).await;
+    let outside = FakeBackend::always(&["gpt-4", "secret-m2"], Answer::says("leaked")).await;
+    let config = inside.entry("inside", "")
+        + &outside.entry("outside", "zone = 'open'")
+        + SECRET
+        + "[routing.fallbacks]\nsecret-m = ['gpt-4', 'secret-m2']\n";
+    let node = TestNode::start(&config).await;
+    for body in [chat("secret-m"), stream("secret-m")] {
+        assert_eq!(node.client().completions(body).whole().await.status, 502);
+    }
+    inside.set_well(false);
+    until_json(&node, "/health", "found unhealthy", |seen| seen["status"] == "degraded").await;
+    let reply = node.chat("secret-m").await;
+    assert_eq!(reply.status, 503, "{}", reply.text());
+    assert_eq!(outside.calls(), 0);
+}
+
+#[tokio::test]
+async fn a_restricted_request_never_reaches_an_open_backend_by_retry_or_alias() {
+    let inside = FakeBackend::always(&["secret-m"], Answer::hang_up()).await;
+    let outside = FakeBackend::always(&["secret-m", "plain"], Answer::says("leaked")).await;
+    let config = "[routing]\nmax_retries = 5\n[routing.aliases]\nsecret-alias = 'plain'\n".to_owned()
+        + &inside.entry("inside", "")
+        + &outside.entry("outside", "zone = 'OPEN'\npriority = 0")
+        + SECRET;
+    let node = TestNode::start(&config).await;
+    node.chat("secret-m").await.error(502, "bad_gateway", "server_error");
+    assert_eq!(node.chat("secret-alias").await.status, 503, "the policy of the name that was asked for holds");
+    assert_eq!(outside.calls(), 0);
+    assert_eq!(node.chat("plain").await.status, 200, "others may");
+}
+
+/// W32: the reasons were once thrown away, so that nobody could act on a 503.
+#[tokio::test]
+async fn a_rejection_says_by_what_and_what_to_do() {
+    let outside = FakeBackend::always(&["secret-m"], Answer::says("leaked")).await;
+    let node = TestNode::start(&(outside.entry("outside", "zone = 'open'") + SECRET)).await;
+    let reply = node.chat("secret-m").await;
+    let error = reply.error(503, "service_unavailable", POLICY);
+    let context = &error["context"];
+    assert_eq!(context, &reply.json()["context"]);
+    assert_eq!(context["privacy_zone_required"], "restricted");
+    let reason = &context["rejection_reasons"][0];
+    assert_eq!((reason["agent_id"].as_str(), reason["reconciler"].as_str()), (Some("outside"), Some("privacy")));
+    assert!(reason["suggested_action"].as_str().is_some_and(|action| !action.is_empty()), "{reason}");
+    assert_eq!(reply.header("x-nexus-rejection-reasons"), Some("1 agents rejected by privacy"));
+    let details = reply.header("x-nexus-rejection-details").expect("details");
+    assert_eq!(serde_json::from_str::<serde_json::Value>(details).expect("JSON"), context["rejection_reasons"]);
+    assert!(!reply.text().contains("http://"), "{}", reply.text());
+}
+
+#[tokio::test]
+async fn a_policy_that_removed_somebody_is_named_as_the_reason() {
+    let inside = FakeBackend::always(&["secret-m"], Answer::says("hi")).await;
+    let outside = FakeBackend::always(&["secret-m"], Answer::says("leaked")).await;
+    let config =
+        inside.entry("inside", "priority = 90") + &outside.entry("outside", "zone = 'public'\npriority = 1") + SECRET;
+    let node = TestNode::start(&config).await;
+    for _ in 0..5 {
+        let reply = node.chat("secret-m").await;
+        assert_eq!(reply.header("x-nexus-backend"), Some("inside"));
+        assert_eq!(reply.header("x-nexus-route-reason"), Some("privacy-requirement"));
+        assert_eq!(reply.header("x-nexus-privacy-zone"), Some("restricted"));
+        assert_eq!(reply.header("x-nexus-rejection-reasons"), None);
+    }
+    assert_eq!(outside.calls(), 0);
+}
+
+/// Contract 1.3: the first policy that fits holds.
+#[tokio::test]
+async fn the_first_policy_in_the_file_wins() {
+    let outside = FakeBackend::always(&["secret-public", "secret-m"], Answer::says("hi")).await;
+    let first = "[[routing.policies]]\nmodel_pattern = 'secret-public'\n";
+    let node = TestNode::start(&(first.to_owned() + &outside.entry("outside", "zone = 'open'") + SECRET)).await;
+    assert_eq!(node.chat("secret-public").await.status, 200);
+    assert_eq!(node.chat("secret-m").await.status, 503);
+}
+
+/// Contract 3.4: a model that runs in somebody's cloud is open wherever it is offered.
+#[tokio::test]
+async fn a_cloud_model_of_a_local_server_is_open() {
+    let inside =
+        FakeBackend::always(&["secret-m:cloud", "secret-m:7b-cloud", "secret-m", "m:cloud"], Answer::says("hi")).await;
+    let node = TestNode::start(&(inside.entry("inside", "type = 'ollama'") + SECRET)).await;
+    for model in ["secret-m:cloud", "secret-m:7b-cloud"] {
+        node.chat(model).await.error(503, "service_unavailable", POLICY);
+    }
+    assert_eq!(inside.calls(), 0);
+    assert_eq!(node.chat("secret-m").await.header("x-nexus-privacy-zone"), Some("restricted"));
+    assert_eq!(node.chat("m:cloud").await.header("x-nexus-privacy-zone"), Some("open"));
+}
+
+const TIERED: &str = "[[routing.policies]]\nmodel_pattern = '*'\nmin_tier = 3\n";
+
+/// C20: a lower tier serves only whom asked for it, and never unsaid.
+#[tokio::test]
+async fn a_lower_tier_serves_only_those_who_allow_it_and_says_so() {
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+    let node = TestNode::start(&(backend.entry("low", "") + TIERED)).await;
+    let ask = || node.client().completions(chat("m1"));
+    for strict in [
+        ask(),
+        ask().header("x-nexus-strict", "true"),
+        ask().header("x-nexus-strict", "true").header("x-nexus-flexible", "true"),
+        ask().header("x-nexus-flexible", "false"),
+    ] {
+        let reply = strict.whole().await;
+        let error = reply.error(503, "service_unavailable", POLICY);
+        assert_eq!(error["context"]["required_tier"], 3);
+        assert_eq!(error["context"]["rejection_reasons"][0]["reconciler"], "tier");
+        assert_eq!(reply.header("x-nexus-rejection-reasons"), Some("1 agents rejected by tier"));
+    }
+    assert_eq!(backend.calls(), 0);
+    let reply = ask().header("x-nexus-flexible", "true").whole().await;
+    assert_eq!((reply.status, reply.header("x-nexus-tier-downgraded")), (200, Some("3->1")));
+}
+
+#[tokio::test]
+async fn a_flexible_request_takes_the_tier_it_can_get_and_the_best_of_those_below() {
+    let low = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+    let high = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+    let config = low.entry("low", "priority = 1\ntier = 2") + &high.entry("high", "priority = 90\ntier = 4") + TIERED;
+    let node = TestNode::start(&config).await;
+    let flexible = || node.client().completions(chat("m1")).header("x-nexus-flexible", "true").whole();
+    let reply = flexible().await;
+    assert_eq!((reply.header("x-nexus-backend"), reply.header("x-nexus-tier-downgraded")), (Some("high"), None));
+    high.set_well(false);
+    until_json(&node, "/health", "found unhealthy", |seen| seen["status"] == "degraded").await;
+    assert_eq!(flexible().await.header("x-nexus-tier-downgraded"), Some("3->2"));
+    assert_eq!(node.chat("m1").await.status, 503);
+}
+
+/// CP: no policies, no change.
+#[tokio::test]
+async fn without_policies_every_backend_may_serve() {
+    let outside = FakeBackend::always(&["secret-m"], Answer::says("hi")).await;
+    let node = TestNode::start(&outside.entry("outside", "zone = 'open'\ntier = 1")).await;
+    let reply = node.chat("secret-m").await;
+    assert_eq!((reply.status, reply.header("x-nexus-privacy-zone")), (200, Some("open")));
+    assert_eq!(reply.header("x-nexus-route-reason"), Some("capability-match"));
+}
