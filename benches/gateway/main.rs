@@ -45,6 +45,9 @@ struct Arguments {
     /// Write every sample to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+    /// Pin nothing: a node then runs a thread for each core.
+    #[arg(long)]
+    unpinned: bool,
     /// Another `nexus` than the one built with this benchmark.
     #[arg(long, value_name = "FILE")]
     nexus: Option<PathBuf>,
@@ -90,7 +93,7 @@ fn drive(arguments: &Arguments) -> Result<()> {
     let time = Duration::from_millis(arguments.millis.unwrap_or(if arguments.short { 200 } else { 1500 }));
 
     let nexus = arguments.nexus.clone().unwrap_or_else(|| env!("CARGO_BIN_EXE_nexus").into());
-    let lab = Lab::open(nexus)?;
+    let lab = Lab::open(nexus, !arguments.unpinned)?;
     let mut results = Results { machine: machine(), ..Results::default() };
     let mut peers = Vec::new();
     for kind in kinds.iter().filter(|_| !cells.is_empty()) {
@@ -115,6 +118,8 @@ fn drive(arguments: &Arguments) -> Result<()> {
         let text = serde_json::to_string_pretty(&results)?;
         std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
     }
+    let failures: u64 = results.samples.iter().map(|sample| sample.seen.failures).sum();
+    anyhow::ensure!(failures == 0, "{failures} requests were not answered as the backend answered them");
     Ok(())
 }
 

@@ -18,6 +18,10 @@ pub(crate) struct Lab {
     directory: tempfile::TempDir,
     /// The `nexus` to measure.
     nexus: PathBuf,
+    /// Where backend and load generator run.
+    load: Core,
+    /// Where those that are measured run.
+    measured: Core,
     /// Answers whoever is measured.
     backend: Backend,
     /// The same on the core of those that are measured, for clients to ask without anybody between.
@@ -85,7 +89,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(1);
 const KEY: &str = "6e657875732062656e63686d61726b206b65792c206e6f742061207365637265";
 
 impl Lab {
-    pub(crate) fn open(nexus: PathBuf) -> Result<Lab> {
+    pub(crate) fn open(nexus: PathBuf, pinned: bool) -> Result<Lab> {
+        let (load, measured) = if pinned { (Core::Load, Core::Measured) } else { (Core::Any, Core::Any) };
         let directory = tempfile::tempdir()?;
         let start = |core, name: &str| {
             let log = directory.path().join(name);
@@ -93,8 +98,8 @@ impl Lab {
             let address = process.line()?.parse().context("the backend did not start")?;
             anyhow::Ok(Backend { process, address })
         };
-        let (backend, direct) = (start(Core::Load, "backend.log")?, start(Core::Measured, "direct.log")?);
-        Ok(Lab { nexus, backend, direct, directory })
+        let (backend, direct) = (start(load, "backend.log")?, start(measured, "direct.log")?);
+        Ok(Lab { nexus, load, measured, backend, direct, directory })
     }
 
     /// Starts a peer and waits for its first answer; `None` where it is not installed.
@@ -173,7 +178,7 @@ impl Lab {
         fs::write(directory.join("nginx.conf"), config)?;
         let prefix = directory.display().to_string();
         let arguments = ["-e", "stderr", "-p", &prefix, "-c", "nginx.conf"].map(str::to_owned);
-        Process::start(Core::Measured, nginx, &arguments, &self.path("nginx.log"))
+        Process::start(self.measured, nginx, &arguments, &self.path("nginx.log"))
     }
 
     fn hop(&self, address: SocketAddr) -> Result<Vec<Process>> {
@@ -197,7 +202,7 @@ impl Lab {
         let file = self.path(&format!("{name}.toml"));
         fs::write(&file, config)?;
         let arguments = ["serve".to_owned(), "--config".to_owned(), file.display().to_string()];
-        Process::start(Core::Measured, &self.nexus, &arguments, &self.path(&format!("{name}.log")))
+        Process::start(self.measured, &self.nexus, &arguments, &self.path(&format!("{name}.log")))
     }
 
     fn backend_section(&self) -> String {
@@ -216,7 +221,7 @@ impl Lab {
     pub(crate) fn generator(&self, peer: &Peer, cell: &str, time: Duration) -> Result<Process> {
         let millis = time.as_millis().to_string();
         let arguments = ["load", &peer.address.to_string(), cell, &millis].map(str::to_owned);
-        Process::start(Core::Load, &std::env::current_exe()?, &arguments, &self.path("load.log"))
+        Process::start(self.load, &std::env::current_exe()?, &arguments, &self.path("load.log"))
     }
 }
 

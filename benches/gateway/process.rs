@@ -23,13 +23,16 @@ pub(crate) enum Core {
     Load,
     /// What is measured.
     Measured,
+    /// Wherever the kernel puts it.
+    Any,
 }
 
 impl Core {
-    fn number(self) -> &'static str {
+    fn number(self) -> Option<&'static str> {
         match self {
-            Core::Load => "0",
-            Core::Measured => "1",
+            Core::Load => Some("0"),
+            Core::Measured => Some("1"),
+            Core::Any => None,
         }
     }
 }
@@ -37,13 +40,13 @@ impl Core {
 impl Process {
     /// Starts `program` on `core`. What it complains of goes to `log`.
     pub(crate) fn start(core: Core, program: &Path, arguments: &[String], log: &Path) -> Result<Process> {
-        let mut command = match find("taskset").filter(|_| cores() > 1) {
-            Some(taskset) => {
+        let mut command = match (core.number().filter(|_| cores() > 1), find("taskset")) {
+            (Some(number), Some(taskset)) => {
                 let mut command = Command::new(taskset);
-                command.args(["-c", core.number()]).arg(program);
+                command.args(["-c", number]).arg(program);
                 command
             }
-            None => Command::new(program),
+            _ => Command::new(program),
         };
         let mut child = command
             .args(arguments)
