@@ -1,5 +1,7 @@
 //! One try: a slot is taken, the request goes out, and the first byte is awaited.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
@@ -35,7 +37,7 @@ impl Gateway {
                     backend: backend.to_string(),
                     hops_left: self.manner.max_hops.saturating_sub(1),
                     visited: vec![mesh.id().clone()],
-                    time_left: left(step.deadline),
+                    time_left: before_us(left(step.deadline)),
                     zone: step.planned.floors.zone,
                     tier: step.planned.floors.tier,
                 };
@@ -89,6 +91,15 @@ impl Gateway {
         entry.answered(answer.ttft);
         Ok(answer)
     }
+}
+
+/// How long its word may take back to us.
+const WORD_BACK: Duration = Duration::from_millis(200);
+
+/// What of our time the owner may use. It must give up first: an owner that only sees us leave never learns that its
+/// backend is silent, and sends it the next request.
+fn before_us(left: Duration) -> Duration {
+    left - (left / 10).min(WORD_BACK)
 }
 
 /// A client's mistake is the same everywhere; these are not mistakes.
