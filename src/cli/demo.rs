@@ -176,7 +176,7 @@ async fn end(running: Vec<Running>) {
     let (nodes, backends): (Vec<_>, Vec<_>) = running.into_iter().map(|peer| (peer.node, peer.backend)).unzip();
     let nodes = futures_util::future::join_all(nodes.into_iter().map(|node| node.stop(GRACE)));
     // A node that overruns its grace does not keep the terminal.
-    let _ = tokio::time::timeout(GRACE, nodes).await;
+    let _ = tokio::time::timeout(2 * GRACE, nodes).await;
     futures_util::future::join_all(backends.into_iter().map(Synthetic::stop)).await;
 }
 

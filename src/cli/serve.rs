@@ -15,7 +15,10 @@ use crate::node::{self, Blueprint};
 use crate::telemetry;
 
 /// How long requests under way may take once asked to stop.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(9);
+
+/// How long all of it may take: a node that overruns its own bound is ended all the same.
+const END: Duration = Duration::from_millis(10_500);
 
 /// Run this machine's peer, until Ctrl-C or SIGTERM.
 ///
@@ -140,7 +143,7 @@ async fn live(blueprint: Blueprint) -> anyhow::Result<()> {
     tokio::select! {
         biased;
         () = stop.asked() => Err(anyhow!("ended by a second signal, requests under way were cut")),
-        _ = tokio::time::timeout(GRACE, node.stop(GRACE)) => Ok(()),
+        _ = tokio::time::timeout(END, node.stop(GRACE)) => Ok(()),
     }
 }
 

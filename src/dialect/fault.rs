@@ -31,6 +31,14 @@ const POLICY: &str = "service_unavailable";
 /// How many model names a 404 lists at most.
 const MAX_LISTED: usize = 50;
 
+/// How much of a name that a client chose is repeated to it, in characters.
+const MAX_NAME: usize = 256;
+
+/// A name as it stands in a message.
+fn shown(name: &str) -> &str {
+    name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| &name[..end])
+}
+
 impl Fault {
     fn new(status: StatusCode, code: &'static str, kind: &'static str, message: impl Into<String>) -> Self {
         Fault { status, code, kind, message: message.into(), param: None, context: None, retry_after: None }
@@ -43,6 +51,7 @@ impl Fault {
 
     /// No backend of that model can ever satisfy the request.
     pub fn capability_mismatch(model: &str, missing: &[&str]) -> Self {
+        let model = shown(model);
         let message = format!("Model '{model}' lacks required capabilities: {missing:?}");
         Self::new(StatusCode::BAD_REQUEST, "capability_mismatch", CLIENT, message)
     }
@@ -59,6 +68,7 @@ impl Fault {
 
     /// Nobody in the mesh knows the model. `available` is listed as it comes.
     pub fn model_not_found<'a>(model: &str, available: impl IntoIterator<Item = &'a str>) -> Self {
+        let model = shown(model);
         let mut names = available.into_iter();
         let listed: Vec<&str> = names.by_ref().take(MAX_LISTED).collect();
         let more = if names.next().is_some() { ", ..." } else { "" };
@@ -95,6 +105,7 @@ impl Fault {
 
     /// All attempts failed before the first byte. `cause` says how the last one did.
     pub fn bad_gateway(model: &str, attempts: usize, cause: &str) -> Self {
+        let model = shown(model);
         let tries = if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") };
         let message = format!("No backend answered for model '{model}' after {tries}: {cause}");
         Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", SERVER, message)
@@ -107,24 +118,28 @@ impl Fault {
 
     /// The model is known, but no healthy backend has it now.
     pub fn no_healthy_backend(model: &str, context: Value) -> Self {
+        let model = shown(model);
         let message = format!("No healthy backends available for model '{model}'");
         Self::unavailable(SERVER, message).with_context(context)
     }
 
     /// Healthy backends have the model, but policies leave none: `rejected_by` names their kinds.
     pub fn rejected_by_policy(model: &str, rejected_by: &str, context: Value) -> Self {
+        let model = shown(model);
         let message = format!("No backend may serve model '{model}': rejected by {rejected_by}");
         Self::unavailable(POLICY, message).with_context(context)
     }
 
     /// No request can wait any more: the queue holds `depth`.
     pub fn queue_full(model: &str, depth: usize, priority: &str) -> Self {
+        let model = shown(model);
         let message = format!("All backends of model '{model}' are busy and the queue is full");
         Self::unavailable(SERVER, message).with_context(json!({ "queue_depth": depth, "priority": priority }))
     }
 
     /// No slot became free within `waited` seconds.
     pub fn queue_timeout(model: &str, waited: u64, depth: usize, priority: &str) -> Self {
+        let model = shown(model);
         let message = format!("No backend of model '{model}' became free within {waited} s");
         let context = json!({ "queue_depth": depth, "eta_seconds": waited, "priority": priority });
         Self::unavailable(SERVER, message).with_context(context).retry_after(waited)
@@ -138,6 +153,7 @@ impl Fault {
 
     /// Every slot of every backend of the model is taken.
     pub fn busy(model: &str) -> Self {
+        let model = shown(model);
         let message = format!("Every slot of every backend for model '{model}' is taken: try again shortly");
         Self::unavailable(SERVER, message).retry_after(1)
     }
@@ -154,6 +170,7 @@ impl Fault {
 
     /// No byte came for `seconds`.
     pub fn gateway_timeout(model: &str, seconds: u64) -> Self {
+        let model = shown(model);
         let message = format!("No answer for model '{model}' within {seconds} s (server.request_timeout_seconds)");
         Self::new(StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", SERVER, message)
     }

@@ -75,7 +75,7 @@ impl Gateway {
                 });
             }
             Err(_) => {
-                entry.unreachable();
+                entry.silent();
                 return Err(Miss::Silent(started.elapsed()));
             }
         };
@@ -84,8 +84,10 @@ impl Gateway {
             entry.failed();
             return Err(Miss::Status(status));
         }
-        let answer =
-            first_byte(reply, started, step.deadline, Some(lease)).await.inspect_err(|_| entry.unreachable())?;
+        let answer = first_byte(reply, started, step.deadline, Some(lease)).await.inspect_err(|miss| match miss {
+            Miss::Silent(_) => entry.silent(),
+            _ => entry.unreachable(),
+        })?;
         if is_temporary(status) {
             return Err(Miss::Later(Box::new(answer)));
         }

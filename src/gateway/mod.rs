@@ -55,6 +55,9 @@ pub struct Manner {
     pub peer_name: Arc<str>,
 }
 
+/// How long a place that has just failed is left alone before it is tried again.
+const AGAIN_PAUSE: Duration = Duration::from_millis(100);
+
 /// What a semaphore can count, and more than a machine can serve.
 const MOST_SLOTS: u32 = 1 << 20;
 
@@ -144,6 +147,9 @@ impl Gateway {
                     None => break,
                 },
             };
+            if step.is_again {
+                tokio::time::sleep(AGAIN_PAUSE.min(left(deadline))).await;
+            }
             match self.attempt(&step, grant, &ask).await {
                 Ok(answer) => return Ok(Found { answer, step, plan, slot }),
                 Err(miss) => trip.missed(turns.missed(step, miss)),

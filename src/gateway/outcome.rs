@@ -19,6 +19,8 @@ pub(super) struct Step {
     pub(super) deadline: Instant,
     /// Attempts before this one.
     pub(super) retries: u32,
+    /// Whether the same place has been tried before.
+    pub(super) is_again: bool,
     /// Whether it may wait, or has waited, for a slot at its owner: it is not waited for twice.
     pub(super) waits: bool,
 }
@@ -61,6 +63,15 @@ impl Miss {
     /// Whether no first byte came in time, here or at a peer.
     pub(super) fn is_late(&self) -> bool {
         matches!(self, Miss::Silent(_) | Miss::Refused(Refusal { reason: RefusalReason::Late, .. }))
+    }
+
+    /// Whether the other backends of its peer would fare no better: the peer has tried them all, or is not there.
+    pub(super) fn speaks_for_its_peer(&self) -> bool {
+        match self {
+            Miss::Unreachable(_) => true,
+            Miss::Refused(refusal) => refusal.reason != RefusalReason::Busy,
+            _ => false,
+        }
     }
 
     /// Whether nothing is wrong but that every slot is taken.

@@ -68,7 +68,7 @@ impl Trip {
     }
 
     pub(super) fn understood(&mut self, asked: &Inspection, prompt: Option<&Bytes>) {
-        self.asked.clone_from(&asked.model);
+        shown(&asked.model).clone_into(&mut self.asked);
         self.stream = asked.stream;
         self.prompt_preview = prompt.and_then(|body| preview(body));
     }
@@ -107,6 +107,17 @@ impl Trip {
         }
     }
 
+    fn tried(&mut self, step: &Step) {
+        let planned = &step.planned;
+        self.model = Some(planned.served.id.as_str().into());
+        self.backend = Some(planned.place.backend().clone());
+        self.backend_type = planned.kind.as_str();
+        self.peer = match &planned.place {
+            Place::There { peer_name, .. } => Some(peer_name.clone()),
+            Place::Here { .. } => None,
+        };
+    }
+
     /// It waits at another peer.
     pub(super) fn waited(&mut self) {
         self.overflowed = true;
@@ -121,6 +132,8 @@ impl Trip {
 
     pub(super) fn missed(&mut self, missed: &Missed) {
         self.overflowed |= missed.miss.is_busy();
+        self.retries = missed.step.retries;
+        self.tried(&missed.step);
         debug!(target: "nexus::routing", request_id = self.id(), "Attempt failed: {missed}");
     }
 
@@ -128,13 +141,8 @@ impl Trip {
         let planned = &step.planned;
         self.status = answer.reply.status();
         self.ttft_ms = millis(answer.ttft);
-        self.model = Some(planned.served.id.as_str().into());
-        self.backend = Some(planned.place.backend().clone());
-        self.backend_type = planned.kind.as_str();
         self.retries = step.retries;
-        if let Place::There { peer_name, .. } = &planned.place {
-            self.peer = Some(peer_name.clone());
-        }
+        self.tried(step);
         let overflowed = self.overflowed || plan.steps.iter().any(|step| step.full && step.place != planned.place);
         self.route_reason = match () {
             () if step.retries > 0 || planned.fallback => "failover",
@@ -186,7 +194,7 @@ impl Trip {
             origin = if self.from_peer { "peer" } else { "client" },
             status,
             status_code,
-            error_message = error,
+            error_message = error.map(shown_error),
             latency_ms,
             ttft_ms = self.ttft_ms,
             tokens_prompt = tokens.map(|(prompt, _)| prompt),
@@ -209,6 +217,22 @@ impl Drop for Trip {
             self.write(CLIENT_LEFT, Some("the client went away"), None);
         }
     }
+}
+
+/// How much of a name or of an error is written, in characters.
+const MAX_NAME: usize = 256;
+const MAX_ERROR: usize = 1024;
+
+fn shown(name: &str) -> &str {
+    cut(name, MAX_NAME)
+}
+
+fn shown_error(error: &str) -> &str {
+    cut(error, MAX_ERROR)
+}
+
+fn cut(text: &str, characters: usize) -> &str {
+    text.char_indices().nth(characters).map_or(text, |(end, _)| &text[..end])
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

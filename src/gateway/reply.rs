@@ -105,6 +105,7 @@ impl http_body::Body for Passing {
                 self.last_byte = Instant::now();
                 Poll::Ready(Some(Ok(self.pass(frame))))
             }
+            Poll::Ready(None) if self.is_short() => Poll::Ready(self.broke_off(Cut::Backend)),
             Poll::Ready(None) => {
                 self.settle(None);
                 Poll::Ready(None)
@@ -166,6 +167,11 @@ impl Passing {
         false
     }
 
+    /// Whether a stream ends without a word about its end: a backend that dies may close its connection in order.
+    fn is_short(&self) -> bool {
+        self.observer.as_ref().is_some_and(|observer| !observer.is_complete())
+    }
+
     fn is_done(&self) -> bool {
         self.observer.as_ref().is_some_and(Observer::is_done)
     }
@@ -175,10 +181,12 @@ impl Passing {
             self.settle(None);
             return None;
         }
-        if cut != Cut::Shutdown
-            && let Some(lease) = self.held.as_ref().and_then(|held| held.lease.as_ref())
-        {
-            lease.entry().unreachable();
+        if let Some(lease) = self.held.as_ref().and_then(|held| held.lease.as_ref()) {
+            match cut {
+                Cut::Shutdown => {}
+                Cut::Idle => lease.entry().silent(),
+                Cut::Backend | Cut::Peer => lease.entry().unreachable(),
+            }
         }
         let at_boundary = self.settle(Some(&cut.to_string()));
         if self.speaks_events {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::left;
 use super::outcome::{Answer, Miss, Missed, Step};
-use crate::route::{self, Plan};
+use crate::route::{self, Place, Plan};
 
 /// Who is tried next: every candidate of a model once, those again whose trouble may pass, then the next model; each
 /// model at most `1 + max_retries` times.
@@ -50,12 +50,17 @@ impl Turns {
             self.tried_of_model = 0;
         }
         self.tried_of_model += 1;
+        let is_again = self.missed.iter().any(|missed| missed.step.planned.place == planned.place);
         let retries = self.tried;
         self.tried += 1;
         // A stream's first token comes soon or never, so its wait is shared out among those that are left. A whole
-        // answer may rightly take all the time there is.
-        let shares = if stream { self.remaining() + 1 } else { 1 };
-        Some(Step { planned, deadline: Instant::now() + left(deadline) / shares, retries, waits: false })
+        // answer may rightly take most of the time there is; the rest is for another place, if there is one.
+        let wait = match self.remaining() {
+            others if stream => left(deadline) / (others + 1),
+            0 => left(deadline),
+            _ => left(deadline) * 2 / 3,
+        };
+        Some(Step { planned, deadline: Instant::now() + wait, retries, waits: false, is_again })
     }
 
     fn pick(&mut self) -> Option<route::Step> {
@@ -93,6 +98,11 @@ impl Turns {
         if miss.may_pass() {
             self.again.push_back(step.planned.clone());
         }
+        if miss.speaks_for_its_peer() {
+            let is_the_same =
+                |other: &route::Step| other.model == step.planned.model && same_peer(&other.place, &step.planned.place);
+            self.queue.retain(|other| !is_the_same(other));
+        }
         self.missed.push(Missed { step, miss });
         &self.missed[self.missed.len() - 1]
     }
@@ -126,6 +136,10 @@ impl Turns {
     }
 }
 
+fn same_peer(one: &Place, other: &Place) -> bool {
+    matches!((one, other), (Place::There { peer: one, .. }, Place::There { peer: other, .. }) if one == other)
+}
+
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -134,7 +148,7 @@ mod tests {
 
     use super::*;
     use crate::fleet::{Kind, Model, Zone};
-    use crate::route::{Floors, Place, Strategy};
+    use crate::route::{Floors, Strategy};
 
     /// A plan of `model/backend` places.
     fn plan(places: &[&str]) -> Plan {
@@ -208,14 +222,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_shares_its_wait_out_and_a_whole_answer_does_not() {
+    async fn a_stream_shares_its_wait_out_and_a_whole_answer_takes_most_of_it() {
         let deadline = Instant::now() + Duration::from_secs(60);
         let wait = |stream| {
             let mut turns = Turns::new(&plan(&["m/a", "m/b", "m/c"]), 2);
             let step = turns.next(deadline, stream).expect("a turn");
             (step.deadline - Instant::now()).as_secs()
         };
-        assert_eq!((wait(true), wait(false)), (20, 60));
+        assert_eq!((wait(true), wait(false)), (20, 40));
     }
 
     #[tokio::test(start_paused = true)]

@@ -26,6 +26,7 @@ pub struct Entry {
     pub gone: CancellationToken,
     condition: ArcSwap<Condition>,
     meter: Meter,
+    born: Instant,
     on_free: Arc<OnceLock<OnFree>>,
 }
 
@@ -55,6 +56,9 @@ struct Meter {
     service: AtomicU32,
     // Bits of an f32; zero means "none yet".
     tokens_per_second: AtomicU32,
+    // When a request found it silent, and until when it is left alone for that, in milliseconds of `born`; 0 = never.
+    silent_until: AtomicU64,
+    silences: AtomicU32,
     suspect: AtomicBool,
     withdrawn: AtomicBool,
     failures_in_a_row: AtomicU32,
@@ -62,6 +66,10 @@ struct Meter {
 
 /// Server errors in a row that make a backend suspect; a lost connection or a passed deadline does at once.
 const ERRORS_UNTIL_SUSPECT: u32 = 3;
+
+/// How long a backend that said nothing is left alone, at first; doubled each time, so often at most.
+const LEFT_ALONE: Duration = Duration::from_secs(10);
+const MOST_DOUBLINGS: u32 = 5;
 
 /// Every slot of a backend is taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,6 +97,7 @@ impl Entry {
             gone: CancellationToken::new(),
             condition: ArcSwap::default(),
             meter: Meter::default(),
+            born: Instant::now(),
             on_free,
         }
     }
@@ -121,7 +130,17 @@ impl Entry {
 
     /// Whether requests to it failed lately: it is used only where nothing else is left.
     pub fn is_suspect(&self) -> bool {
-        self.meter.suspect.load(Ordering::Relaxed)
+        self.meter.suspect.load(Ordering::Relaxed) || self.is_silent()
+    }
+
+    /// Whether it took a request, said nothing, and has not been left alone for long enough since.
+    fn is_silent(&self) -> bool {
+        let until = self.meter.silent_until.load(Ordering::Relaxed);
+        until != 0 && self.age_ms() < until
+    }
+
+    fn age_ms(&self) -> u64 {
+        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Takes a slot.
@@ -134,7 +153,20 @@ impl Entry {
             .meter
             .in_flight
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| (now < limit).then(|| now + 1));
+        if taken.is_ok() {
+            self.probe();
+        }
         taken.map(|_| InFlight { entry: self.clone(), since: Instant::now() }).map_err(|_| Full)
+    }
+
+    /// The first request after it was left alone is a probe: until it has an answer, others go elsewhere.
+    fn probe(&self) {
+        let until = self.meter.silent_until.load(Ordering::Relaxed);
+        if until != 0 && self.age_ms() >= until {
+            let next = self.age_ms() + u64::try_from(LEFT_ALONE.as_millis()).unwrap_or(u64::MAX);
+            // Where two come at once, both may go: the next survey sees it suspect again.
+            let _ = self.meter.silent_until.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed);
+        }
     }
 
     /// How many requests it may have at once: as configured, else as it says itself; `None` = not limited.
@@ -157,6 +189,9 @@ impl Entry {
 
     /// It answered: `ttft` to the first byte.
     pub fn answered(&self, ttft: Duration) {
+        if self.meter.silent_until.swap(0, Ordering::Relaxed) != 0 {
+            self.meter.silences.store(0, Ordering::Relaxed);
+        }
         average(&self.meter.ttft, millis(ttft));
         average(&self.meter.latency, millis(ttft));
         self.recovered();
@@ -182,6 +217,16 @@ impl Entry {
     /// A request found it dead or silent: it is suspect at once, and checked now.
     pub fn unreachable(&self) {
         self.meter.suspect.store(true, Ordering::Relaxed);
+        self.check_now.notify_one();
+    }
+
+    /// It took a request and said nothing in time. Its checks may well pass, so only a request that it answers clears
+    /// this; one is let through to it each time that it has been left alone, for longer and longer.
+    pub fn silent(&self) {
+        let silences = self.meter.silences.fetch_add(1, Ordering::Relaxed).min(MOST_DOUBLINGS);
+        let alone = LEFT_ALONE * (1 << silences);
+        let until = self.age_ms().saturating_add(u64::try_from(alone.as_millis()).unwrap_or(u64::MAX)).max(1);
+        self.meter.silent_until.store(until, Ordering::Relaxed);
         self.check_now.notify_one();
     }
 

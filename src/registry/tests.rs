@@ -81,6 +81,29 @@ fn a_lost_connection_makes_suspect_at_once_and_an_answer_clears_it() {
     assert!(entry.is_suspect());
 }
 
+/// A backend whose checks pass and whose requests hang once cost every request its deadline.
+#[tokio::test(start_paused = true)]
+async fn silence_outlasts_checks_and_is_probed_by_one_request_at_a_time() {
+    let entry = Registry::new(Vec::new()).add(spec("a")).expect("free");
+    entry.silent();
+    entry.checked(std::time::Duration::from_millis(1));
+    assert!(entry.is_suspect(), "a passed check says nothing of requests");
+    tokio::time::advance(std::time::Duration::from_secs(10)).await;
+    assert!(!entry.is_suspect(), "left alone for long enough");
+    let probe = entry.begin().expect("a slot");
+    assert!(entry.is_suspect(), "until the probe has an answer");
+    entry.silent();
+    drop(probe);
+    tokio::time::advance(std::time::Duration::from_secs(10)).await;
+    assert!(entry.is_suspect(), "longer each time");
+    tokio::time::advance(std::time::Duration::from_secs(10)).await;
+    assert!(!entry.is_suspect());
+    entry.answered(std::time::Duration::from_millis(5));
+    entry.silent();
+    tokio::time::advance(std::time::Duration::from_secs(10)).await;
+    assert!(!entry.is_suspect(), "an answer makes up for all that was before");
+}
+
 #[test]
 fn averages_start_at_the_first_sample() {
     let entry = Registry::new(Vec::new()).add(spec("a")).expect("free");

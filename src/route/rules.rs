@@ -50,6 +50,9 @@ impl Chain {
     }
 }
 
+/// Retries beyond this help nobody.
+const MOST_RETRIES: u32 = 10;
+
 impl Rules {
     /// Compiles the section.
     ///
@@ -60,6 +63,10 @@ impl Rules {
         let Weights { priority, load, latency } = config.weights;
         if (priority, load, latency) == (0, 0, 0) {
             problems.push(problem("routing.weights", "at least one weight must be above 0"));
+        }
+        if config.max_retries > MOST_RETRIES {
+            let message = format!("at most {MOST_RETRIES}: every retry is one more request to a backend in trouble");
+            problems.push(problem("routing.max_retries", message));
         }
         check_fallbacks(&config.fallbacks, &mut problems);
         let rules = Rules {

@@ -100,6 +100,26 @@ async fn max_retries_bounds_the_attempts() {
     assert!(backends.iter().all(|backend| backend.calls() <= 1), "others first");
 }
 
+/// A backend whose checks pass and whose requests hang once cost every request its deadline.
+#[tokio::test]
+async fn a_backend_that_takes_requests_and_says_nothing_costs_one_of_them_its_share_and_the_next_nothing() {
+    let silent = FakeBackend::always(&["m1"], Answer::silence()).await;
+    let good = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+    let config = "[routing]\nstrategy = 'priority_only'\n[server]\nrequest_timeout_seconds = 3\n".to_owned()
+        + &silent.entry("silent", "priority = 1")
+        + &good.entry("good", "priority = 9");
+    let node = TestNode::start(&config).await;
+    let first = node.chat("m1").await;
+    assert_eq!((first.status, first.header("x-nexus-backend")), (200, Some("good")));
+    assert_eq!(first.header("x-nexus-route-reason"), Some("failover"));
+    let probes = silent.probes().len();
+    crate::support::until("it has passed another check", || silent.probes().len() > probes + 1).await;
+    for _ in 0..3 {
+        assert_eq!(node.chat("m1").await.header("x-nexus-route-reason"), Some("capability-match"));
+    }
+    assert_eq!((silent.calls(), good.calls()), (1, 4), "nobody waits for it again");
+}
+
 #[tokio::test]
 async fn a_backend_that_refuses_connections_is_502_then_known_to_be_down() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;

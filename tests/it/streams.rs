@@ -44,7 +44,8 @@ async fn a_stream_passes_byte_for_byte_wherever_it_is_cut() {
 #[tokio::test]
 async fn each_chunk_is_passed_on_before_the_next_one_comes() {
     let gates = [Gate::closed(), Gate::closed()];
-    let answer = Answer::stream(["data: 1\n\n"]).wait(&gates[0]).then("data: 2").wait(&gates[1]).then("\n\n");
+    let answer =
+        Answer::stream(["data: 1\n\n"]).wait(&gates[0]).then("data: 2").wait(&gates[1]).then("\n\ndata: [DONE]\n\n");
     let backend = FakeBackend::always(&["m1"], answer).await;
     let node = TestNode::start(&backend.entry("a", "")).await;
     let mut reply = node.client().stream("m1").await;
@@ -52,7 +53,7 @@ async fn each_chunk_is_passed_on_before_the_next_one_comes() {
     gates[0].open();
     assert_eq!(reply.next().await.as_deref(), Some(&b"data: 2"[..]), "half an event, too");
     gates[1].open();
-    assert_eq!(reply.next().await.as_deref(), Some(&b"\n\n"[..]));
+    assert_eq!(reply.next().await.as_deref(), Some(&b"\n\ndata: [DONE]\n\n"[..]));
     assert_eq!(reply.next().await, None);
 }
 
@@ -109,6 +110,7 @@ async fn a_stream_may_take_longer_than_the_timeout() {
     let gates: Vec<Gate> = (0..4).map(|_| Gate::closed()).collect();
     let answer =
         gates.iter().fold(Answer::stream(["data: 0\n\n"]), |answer, gate| answer.wait(gate).then("data: 1\n\n"));
+    let answer = answer.then("data: [DONE]\n\n");
     let backend = FakeBackend::always(&["m1"], answer).await;
     let node = TestNode::start(&(backend.entry("a", "") + "[server]\nrequest_timeout_seconds = 1\n")).await;
     let mut reply = node.client().stream("m1").await;
@@ -118,7 +120,20 @@ async fn a_stream_may_take_longer_than_the_timeout() {
         tokio::time::sleep(Duration::from_millis(400)).await;
         gate.open();
     }
-    assert_eq!(reply.whole().await.text(), "data: 1\n\n");
+    assert!(reply.whole().await.text().ends_with("data: 1\n\ndata: [DONE]\n\n"));
+}
+
+/// A backend that dies may close its connection in good order: half an answer once passed for a whole one.
+#[tokio::test]
+async fn a_stream_that_ends_without_a_word_about_its_end_was_cut() {
+    let half = "data: {\"choices\":[{\"delta\":{\"content\":\"half\"},\"finish_reason\":null}]}\n\n";
+    let reply = relayed(Answer::stream([half])).await;
+    let rest = reply.text().strip_prefix(half).expect("what came is passed on");
+    assert!(rest.starts_with(ERROR) && !rest.contains("[DONE]"), "{rest}");
+
+    let whole = half.replace("null", "\"stop\"");
+    let reply = relayed(Answer::stream([&whole])).await;
+    assert_eq!((reply.text(), reply.broken), (&*whole, false), "some servers never send [DONE]");
 }
 
 /// W26: an error before the first byte is an HTTP error, not a stream that says so.

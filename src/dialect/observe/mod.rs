@@ -5,6 +5,8 @@
 mod tests;
 mod usage;
 
+use memchr::memmem;
+
 pub use self::usage::Usage;
 use super::framing::Events;
 
@@ -42,6 +44,7 @@ pub struct Observer {
     form: Form,
     usage: Option<Usage>,
     done: bool,
+    finished: bool,
     events: u64,
 }
 
@@ -58,7 +61,7 @@ impl Observer {
             ReplyKind::Whole => Form::Whole { head: Vec::new(), tail: Vec::new() },
             ReplyKind::Stream => Form::Stream(Events::default()),
         };
-        Observer { form, usage: None, done: false, events: 0 }
+        Observer { form, usage: None, done: false, finished: false, events: 0 }
     }
 
     /// The next bytes of the reply, cut anywhere.
@@ -71,6 +74,7 @@ impl Observer {
                 } else {
                     self.events += 1;
                     self.usage = usage::find(data).or(self.usage);
+                    self.finished |= tells_the_reason_of_its_end(data);
                 }
             }),
         }
@@ -81,6 +85,12 @@ impl Observer {
         self.done
     }
 
+    /// Whether a stream may end here: with `[DONE]`, or, as some servers do, with the reason why it ends. One that ends
+    /// otherwise was cut.
+    pub fn is_complete(&self) -> bool {
+        self.done || self.finished || matches!(self.form, Form::Whole { .. })
+    }
+
     /// What was seen, now that the reply is over or cut.
     pub fn finish(self) -> Observed {
         let (usage, at_boundary) = match &self.form {
@@ -89,6 +99,15 @@ impl Observer {
         };
         Observed { usage, done: self.done, events: self.events, at_boundary }
     }
+}
+
+/// Whether an event has a `finish_reason` that is not null.
+fn tells_the_reason_of_its_end(data: &[u8]) -> bool {
+    const KEY: &[u8] = b"\"finish_reason\"";
+    memmem::find_iter(data, KEY).any(|at| {
+        let value = data[at + KEY.len()..].trim_ascii_start();
+        value.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"\""))
+    })
 }
 
 /// Keeps the last [`TAIL`] bytes at least, and of a reply that is larger the first [`HEAD`].

@@ -38,7 +38,7 @@ struct Details {
 pub(super) fn find(bytes: &[u8]) -> Option<Usage> {
     let mut before = bytes;
     for _ in 0..MAX_TRIES {
-        let at = before.windows(KEY.len()).rposition(|window| window == KEY)?;
+        let at = memchr::memmem::rfind(before, KEY)?;
         if let Some(usage) = parse(&bytes[at + KEY.len()..]) {
             return Some(usage);
         }

@@ -148,6 +148,22 @@ async fn a_far_backend_never_has_more_requests_than_it_may() {
     assert_eq!((first.status, backend.peak()), (200, 1));
 }
 
+/// Every backend of the owner was once tried by the owner for every backend that the entry knew of.
+#[tokio::test]
+async fn attempts_do_not_multiply_over_a_hop() {
+    let mut backends = Vec::new();
+    let mut far_more = String::new();
+    for name in ["x", "y", "z"] {
+        let backend = FakeBackend::always(&["m1"], Answer::json(500, "{}")).await;
+        far_more += &backend.entry(name, "");
+        backends.push(backend);
+    }
+    let (near, _far) = pair("", &far_more, "m1").await;
+    near.chat("m1").await.error(502, "bad_gateway", "server_error");
+    let calls: Vec<usize> = backends.iter().map(FakeBackend::calls).collect();
+    assert_eq!(calls, [1, 1, 1], "by the owner, once each");
+}
+
 /// The queue is at the owner, whoever the entry is.
 #[tokio::test]
 async fn a_request_waits_at_the_owner_of_a_busy_backend() {
