@@ -1,25 +1,25 @@
 //! A mesh in turmoil: peers, backends and the hand that breaks them. A scenario holds a [`Cluster`] and runs on a host
 //! of its own; what only the outside can do, such as a crash, is ordered here and done between two steps.
 
+mod configured;
+mod settle;
+
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use http::Method;
-use nexus::config::{Backend, Config, Secrets};
 use nexus::env::{Dice, Env};
-use nexus::fleet::{Kind, Zone};
-use nexus::node::Blueprint;
-use nexus::route::{Policy, Privacy};
 use serde_json::Value;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
+use self::configured::{blueprint, peer_name};
 use crate::backend::{Mood, Scripted};
 use crate::book::Book;
-use crate::checks::{self, Claims};
-use crate::client::{self, Answer, Ask, End, PATIENCE};
+use crate::checks::Claims;
+use crate::client::{self, Answer, Ask, End};
 use crate::host::Machine;
 use crate::layout::Layout;
 use crate::net::Weather;
@@ -285,62 +285,6 @@ impl Cluster {
         self.0.peers.iter().filter_map(seen).collect()
     }
 
-    /// Waits until `reached`, and says how long that took. Breaks `claim` where it takes longer than `limit`.
-    pub(crate) async fn within(
-        &self,
-        limit: Duration,
-        claim: &str,
-        reached: impl Fn() -> Result<(), String>,
-    ) -> Duration {
-        let begun = Instant::now();
-        loop {
-            let why = match reached() {
-                Ok(()) => return begun.elapsed(),
-                Err(why) => why,
-            };
-            if begun.elapsed() > limit {
-                self.claims().broken(claim, format_args!("not within {limit:?}: {why}"));
-                return begun.elapsed();
-            }
-            sleep(LOOK_EVERY).await;
-        }
-    }
-
-    /// Waits until every live peer lists every other with exactly what it has; notes how long it took as `what`.
-    pub(crate) async fn agree(&self, what: &str, limit: Duration) -> Duration {
-        let live = self.0.peers.iter().filter(|peer| peer.is_wanted()).count();
-        let agreed = || {
-            let sights = self.sights();
-            match checks::disagreement(&sights) {
-                None if sights.len() >= live => Ok(()),
-                None => Err(format!("{} of {live} peers are up", sights.len())),
-                Some(why) => Err(why),
-            }
-        };
-        // What has just changed must have been looked at.
-        let looked = LOOK_EVERY + crate::run::TICK * 2;
-        sleep(looked).await;
-        let took = looked + self.within(limit, "views agree", agreed).await;
-        self.measured(what, took);
-        took
-    }
-
-    /// Like [`Cluster::agree`], after a fault: first connections come back, then, within the bound of gossip, views agree.
-    pub(crate) async fn recover(&self, what: &str, limit: Duration) {
-        let linked = || {
-            let sights = self.sights();
-            let others = sights.len() - 1;
-            let lonely = sights.iter().find(|(_, sight)| sight.linked.len() < others);
-            lonely.map_or(Ok(()), |(name, sight)| {
-                Err(format!("{name} is connected to {} of {others}", sight.linked.len()))
-            })
-        };
-        let took = self.within(limit, "connections come back", linked).await;
-        self.measured(&format!("{what} until all are connected"), took);
-        let bound = checks::gossip_bound(self.sights().len(), checks::ROUND) + checks::MARGIN;
-        self.agree(&format!("{what}, connected, until all agree"), bound).await;
-    }
-
     /// Notes a time worth telling.
     pub(crate) fn measured(&self, what: &str, took: Duration) {
         trace::event(format_args!("{what} after {took:?}"));
@@ -356,73 +300,6 @@ impl Cluster {
     pub(crate) fn tally(&self) -> (usize, usize) {
         let answers = lock(&self.0.answers);
         (answers.len(), answers.iter().filter(|answer| answer.is_whole()).count())
-    }
-
-    /// The end of every scenario: what was begun ends, nodes come to rest, and stop cleanly.
-    pub(crate) async fn finish(&self) {
-        let no_work = || {
-            let busy = self.0.book.busy();
-            if busy.is_empty() { Ok(()) } else { Err(format!("{busy:?}")) }
-        };
-        self.within(PATIENCE * 2, "backends are left alone", no_work).await;
-        let rest = || match self.sights().iter().find_map(|(name, sight)| Some((name, checks::unrest(sight)?))) {
-            None => Ok(()),
-            Some((name, why)) => Err(format!("{name}: {why}")),
-        };
-        self.within(PATIENCE * 2, "a node at rest holds nothing", rest).await;
-        let calm = !self.0.disturbed.load(Ordering::Relaxed);
-        self.claims().check_book(&self.0.book.all(), &lock(&self.0.answers), calm);
-        for at in 0..self.0.peers.len() {
-            if self.peer(at).is_running() {
-                self.stop(at).await;
-            }
-        }
-    }
-}
-
-/// What a peer is called, as a host and by people.
-fn peer_name(at: usize) -> String {
-    format!("p{at}")
-}
-
-fn blueprint(layout: &Layout, at: usize, names: &[String], backends: &[Arc<Scripted>]) -> Blueprint {
-    let mut config = Config { data_dir: "/nexus".to_owned(), ..Config::default() };
-    config.server.request_timeout_seconds = PATIENCE.as_secs();
-    config.discovery.enabled = layout.discovery;
-    config.health_check.interval_seconds = 2;
-    config.health_check.timeout_seconds = 1;
-    config.mesh.peer_name = names[at].clone();
-    config.mesh.mdns = false;
-    if layout.keyed {
-        config.mesh.key = layout.key();
-    }
-    // Everybody knows the first; the first knows the second, so that it comes back by itself.
-    let seed = if at == 0 { names.get(1) } else { names.first() };
-    config.mesh.seeds = seed.map(|name| format!("{name}:{}", crate::peer::PORT + 1)).into_iter().collect();
-    config.routing.policies = vec![Policy {
-        model_pattern: format!("{}*", checks::SECRET),
-        privacy: Privacy::Restricted,
-        fallback_allowed: true,
-        ..Policy::default()
-    }];
-    config.backends = backends.iter().filter(|backend| backend.character.owner == at).map(|b| entry(b)).collect();
-    let (backends, _) = config.backend_specs(&|_| None);
-    let secrets = Secrets { admin_token: Some(client::ADMIN_TOKEN.to_owned()), ..Secrets::default() };
-    Blueprint { config, backends, secrets }
-}
-
-fn entry(backend: &Scripted) -> Backend {
-    Backend {
-        name: backend.character.name.clone(),
-        url: backend.url(),
-        kind: Kind::Generic,
-        priority: 50,
-        api_key_env: None,
-        zone: Some(if backend.character.open { Zone::Open } else { Zone::Restricted }),
-        tier: Default::default(),
-        concurrency: u32::try_from(backend.character.slots).ok(),
-        share: true,
-        forward_client_auth: None,
     }
 }
 

@@ -83,7 +83,7 @@ impl Options {
             exact: false,
             nothing: false,
         };
-        let (mut child, mut terse) = (false, false);
+        let (mut child, mut terse, mut named) = (false, false, false);
         let mut arguments = arguments;
         while let Some(argument) = arguments.next() {
             let (name, attached) = match argument.split_once('=') {
@@ -97,7 +97,7 @@ impl Options {
                 "--jobs" => options.jobs = number(&name, &value()?)?.clamp(1, 256) as usize,
                 "--trace" => options.trace = Some(value()?.into()),
                 "--log" => options.log = Some(value()?),
-                "--scenario" => (options.filters, options.exact) = (vec![value()?], true),
+                "--scenario" => (options.filters, options.exact, named) = (vec![value()?], true, true),
                 "--exact" => options.exact = true,
                 "--list" => options.mode = Mode::List { terse: false },
                 "--help" | "-h" => options.mode = Mode::Help,
@@ -108,6 +108,11 @@ impl Options {
                 flag if flag.starts_with('-') => {}
                 filter => options.filters.push(filter.to_owned()),
             }
+        }
+        if let (true, [name]) = (named, &options.filters[..])
+            && !scenarios::ALL.iter().any(|scenario| scenario.name == name)
+        {
+            return Err(format!("there is no scenario `{name}`: see --list"));
         }
         if let Mode::List { terse: wanted } = &mut options.mode {
             *wanted = terse;

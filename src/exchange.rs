@@ -15,13 +15,15 @@ use crate::fleet::{Load, PeerId, Tier, Zone};
 /// One id for a request in the logs of every peer it passes: `req-` and 26 characters.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct RequestId(String);
+pub struct RequestId(Arc<str>);
 
 impl RequestId {
     /// An id from 128 random bits.
     pub fn from_bits(bits: u128) -> Self {
-        let text = data_encoding::BASE32_NOPAD.encode(&bits.to_be_bytes()).to_ascii_lowercase();
-        RequestId(format!("req-{text}"))
+        let mut text = *b"req-00000000000000000000000000";
+        data_encoding::BASE32_NOPAD.encode_mut(&bits.to_be_bytes(), &mut text[4..]);
+        text.make_ascii_lowercase();
+        RequestId(std::str::from_utf8(&text).expect("base32 is ASCII").into())
     }
 
     /// The id as clients and logs see it.
@@ -32,7 +34,7 @@ impl RequestId {
     /// An id that came from outside, if it is fit for logs and headers: at most 128 visible ASCII characters.
     pub fn from_outside(text: &str) -> Option<Self> {
         let fit = !text.is_empty() && text.len() <= 128 && text.bytes().all(|byte| byte.is_ascii_graphic());
-        fit.then(|| RequestId(text.to_owned()))
+        fit.then(|| RequestId(text.into()))
     }
 }
 

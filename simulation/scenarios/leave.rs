@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::future::{join, join_all};
+use nexus::fleet::PeerState;
 use tokio::time::sleep;
 
 use super::forward::PAIR;
@@ -13,6 +14,7 @@ use crate::layout::only;
 /// Nothing that was begun is lost, and nobody asks the one that leaves any more.
 pub(crate) async fn leave(cluster: Cluster) {
     cluster.agree("boot", Duration::from_secs(5)).await;
+    let leaver = cluster.peer(1).sight().map(|sight| sight.id).unwrap_or_default();
     let forwarded = join_all((0..3).map(|_| cluster.ask(0, Ask::stream(&only(1), 60))));
     let own = join_all((0..3).map(|_| cluster.ask(1, Ask::stream(PAIR, 40))));
     let later = async {
@@ -32,10 +34,11 @@ pub(crate) async fn leave(cluster: Cluster) {
         cluster.claims().hold(answer.is_whole(), "a stop loses nothing", format_args!("{answer:?}"));
     }
     let gone = || {
-        let sights = cluster.sights();
-        let alive =
-            sights.iter().map(|(_, sight)| sight.peers.values().filter(|(state, _)| state.as_str() == "alive").count());
-        if alive.clone().all(|count| count == 1) { Ok(()) } else { Err(format!("{:?}", alive.collect::<Vec<_>>())) }
+        let state = |at: usize| Some(cluster.peer(at).sight()?.peers.get(&leaver)?.0);
+        match (state(0), state(2)) {
+            (Some(PeerState::Dead), Some(PeerState::Dead)) => Ok(()),
+            states => Err(format!("{states:?}")),
+        }
     };
     let took = cluster.within(Duration::from_secs(1), "who has said goodbye is gone", gone).await;
     cluster.measured("goodbye until all know", took);

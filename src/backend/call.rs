@@ -55,8 +55,8 @@ pub(super) fn authorize(headers: &mut HeaderMap, spec: &BackendSpec) {
 
 /// `path` on the server at `root`, which carries no trailing `/` and no `/v1`.
 pub(super) fn uri(root: &Url, path: &str) -> Uri {
-    let text = format!("{}{path}", root.as_str().trim_end_matches('/'));
-    text.parse().unwrap_or_else(|_| Uri::from_static("http://invalid.invalid/"))
+    let text = [root.as_str().trim_end_matches('/'), path].concat();
+    Uri::from_maybe_shared(Bytes::from(text)).unwrap_or_else(|_| Uri::from_static("http://invalid.invalid/"))
 }
 
 #[cfg(test)]

@@ -85,8 +85,12 @@ impl Cli {
     }
 }
 
+/// One for each core. On a single core threads would only hand work to each other, at a sixth of the CPU of a request.
 fn on_many_threads(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
-    finish(tokio::runtime::Builder::new_multi_thread(), work)
+    match std::thread::available_parallelism() {
+        Ok(cores) if cores.get() == 1 => on_one_thread(work),
+        _ => finish(tokio::runtime::Builder::new_multi_thread(), work),
+    }
 }
 
 fn on_one_thread(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {

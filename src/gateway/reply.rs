@@ -60,7 +60,7 @@ pub(super) fn pass_on(
         patience: bounds.patience,
         last_byte: now,
         first_byte: now,
-        idle: Box::pin(tokio::time::sleep(bounds.patience)),
+        idle: None,
         cut: Box::pin(bounds.cutting.clone().cancelled_owned()),
         cutting: bounds.cutting,
         waker: Waker::noop().clone(),
@@ -79,7 +79,8 @@ struct Passing {
     patience: Duration,
     last_byte: Instant,
     first_byte: Instant,
-    idle: Pin<Box<Sleep>>,
+    /// Set when the body is first waited for: one that is all there needs no timer.
+    idle: Option<Pin<Box<Sleep>>>,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     cutting: CancellationToken,
     waker: Waker,
@@ -154,12 +155,13 @@ impl Passing {
 
     /// Whether nothing has come for too long. The timer is set anew only when it fires, not with every chunk.
     fn is_idle(&mut self, context: &mut Context<'_>) -> bool {
-        while self.idle.as_mut().poll(context).is_ready() {
-            let end = self.last_byte + self.patience;
+        let end = self.last_byte + self.patience;
+        let idle = self.idle.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(end)));
+        while idle.as_mut().poll(context).is_ready() {
             if end <= Instant::now() {
                 return true;
             }
-            self.idle.as_mut().reset(end);
+            idle.as_mut().reset(end);
         }
         false
     }

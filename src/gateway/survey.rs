@@ -14,7 +14,7 @@ pub(super) fn survey(chain: &Chain, registry: &Registry, mesh: Option<&Mesh>) ->
     let here = registry.snapshot();
     let there = mesh.map(Remote::new);
     let offers = chain.models().map(|name| {
-        let mut found: Vec<Found> = here.offering(name).iter().map(|offered| local(offered, mesh)).collect();
+        let mut found: Vec<Found<'_>> = here.offering(name).iter().map(|offered| local(offered, mesh)).collect();
         if let Some(there) = &there {
             there.collect(name, &mut found);
         }
@@ -24,14 +24,14 @@ pub(super) fn survey(chain: &Chain, registry: &Registry, mesh: Option<&Mesh>) ->
 }
 
 /// A candidate, and what tells whether two are the same server.
-struct Found {
+struct Found<'a> {
     candidate: Candidate,
-    endpoint: Arc<str>,
+    endpoint: &'a str,
     near: bool,
-    owner: Option<PeerId>,
+    owner: Option<&'a PeerId>,
 }
 
-fn local(offered: &Offered, mesh: Option<&Mesh>) -> Found {
+fn local<'a>(offered: &'a Offered, mesh: Option<&'a Mesh>) -> Found<'a> {
     let entry = &offered.entry;
     Found {
         candidate: Candidate {
@@ -47,27 +47,27 @@ fn local(offered: &Offered, mesh: Option<&Mesh>) -> Found {
             fact_age: None,
             trusted: true,
         },
-        endpoint: entry.endpoint.text.as_str().into(),
+        endpoint: &entry.endpoint.text,
         near: entry.endpoint.near,
-        owner: mesh.map(|mesh| mesh.id().clone()),
+        owner: mesh.map(Mesh::id),
     }
 }
 
-struct Remote {
+struct Remote<'a> {
     peers: Arc<crate::mesh::Peers>,
     now: Instant,
     trusted: bool,
-    config: crate::mesh::Config,
+    config: &'a crate::mesh::Config,
 }
 
-impl Remote {
-    fn new(mesh: &Mesh) -> Self {
-        Remote { peers: mesh.peers(), now: Instant::now(), trusted: mesh.is_keyed(), config: mesh.config().clone() }
+impl<'a> Remote<'a> {
+    fn new(mesh: &'a Mesh) -> Self {
+        Remote { peers: mesh.peers(), now: Instant::now(), trusted: mesh.is_keyed(), config: mesh.config() }
     }
 
-    fn collect(&self, name: &str, found: &mut Vec<Found>) {
+    fn collect<'s>(&'s self, name: &str, found: &mut Vec<Found<'s>>) {
         for (peer, backend, model) in self.peers.offering(name) {
-            let state = peer.state(self.now, &self.config);
+            let state = peer.state(self.now, self.config);
             if state == PeerState::Dead {
                 continue;
             }
@@ -90,9 +90,9 @@ impl Remote {
                     fact_age: Some(self.now.saturating_duration_since(backend.heard_at)),
                     trusted: self.trusted,
                 },
-                endpoint: about.endpoint.as_str().into(),
+                endpoint: &about.endpoint,
                 near: about.near,
-                owner: Some(peer.id.clone()),
+                owner: Some(&peer.id),
             });
         }
     }
@@ -104,7 +104,7 @@ pub(super) fn every_model(registry: &Registry, mesh: Option<&Mesh>) -> Vec<Strin
     let mut names: Vec<String> =
         here.entries.iter().flat_map(|entry| entry.condition().models.clone()).map(|model| model.id.clone()).collect();
     if let Some(there) = mesh.map(Remote::new) {
-        let living = there.peers.list.iter().filter(|peer| peer.state(there.now, &there.config) != PeerState::Dead);
+        let living = there.peers.list.iter().filter(|peer| peer.state(there.now, there.config) != PeerState::Dead);
         let models = living.flat_map(|peer| &peer.backends).flat_map(|backend| &backend.models);
         names.extend(models.map(|model| model.id.clone()));
     }
@@ -115,18 +115,18 @@ pub(super) fn every_model(registry: &Registry, mesh: Option<&Mesh>) -> Vec<Strin
 
 /// A server that several peers reach has one owner: the peer on its own machine, else the one with the lowest id. A peer
 /// that is in doubt owns nothing while another is not.
-fn once_each(mut found: Vec<Found>) -> Vec<Candidate> {
+fn once_each(mut found: Vec<Found<'_>>) -> Vec<Candidate> {
     if found.len() > 1 {
         found.sort_by(|a, b| {
-            let rank = |found: &Found| (found.candidate.suspect, !found.near);
-            a.endpoint.cmp(&b.endpoint).then(rank(a).cmp(&rank(b))).then(a.owner.cmp(&b.owner))
+            let rank = |found: &Found<'_>| (found.candidate.suspect, !found.near);
+            a.endpoint.cmp(b.endpoint).then(rank(a).cmp(&rank(b))).then(a.owner.cmp(&b.owner))
         });
         // One peer may well have two backends on one server, under different names.
-        let mut owner_of: Option<(Arc<str>, Option<PeerId>)> = None;
+        let mut owner_of: Option<(&str, Option<&PeerId>)> = None;
         found.retain(|found| match &owner_of {
             Some((endpoint, owner)) if *endpoint == found.endpoint => *owner == found.owner,
             _ => {
-                owner_of = Some((found.endpoint.clone(), found.owner.clone()));
+                owner_of = Some((found.endpoint, found.owner));
                 true
             }
         });

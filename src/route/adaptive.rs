@@ -28,6 +28,9 @@ struct Pace {
 
 /// Ranks candidates, which come in canonical order: those with a free slot by expected time, then the full ones alike.
 pub(super) fn rank<'w>(candidates: Vec<&'w Candidate>, needs: &Needs, dice: &mut Dice) -> Vec<&'w Candidate> {
+    if candidates.len() < 2 {
+        return candidates;
+    }
     let best = best_pace(&candidates);
     let tokens = if needs.embeddings { 0 } else { needs.max_tokens.unwrap_or(u64::MAX).min(EXPECTED_TOKENS) };
     let mut timed: Vec<(bool, f64, &Candidate)> = candidates

@@ -79,12 +79,12 @@ struct Member<'w> {
 pub fn plan(intent: &Intent, chain: &Chain, rules: &Rules, world: &World, chance: &mut Chance<'_>) -> Plan {
     let demand = rules.demand(chain);
     let mut rejections = Vec::new();
-    let members = members(intent, chain, rules, world, demand, &mut rejections);
+    let mut members = members(intent, chain, rules, world, demand, &mut rejections);
     let known =
         members.iter().any(|member| !member.kept.is_empty() || !member.below.is_empty()) || !rejections.is_empty();
     let mut steps = Vec::new();
-    for member in &members {
-        let ranked = strategy::rank(member.kept.clone(), rules, &intent.needs, chance);
+    for member in &mut members {
+        let ranked = strategy::rank(std::mem::take(&mut member.kept), rules, &intent.needs, chance);
         steps.extend(ranked.into_iter().map(|ranked| step(member, ranked)));
     }
     if steps.is_empty() && intent.mode == TierMode::Flexible {

@@ -212,7 +212,7 @@ async fn a_clients_key_does_not_leave_in_an_answer_or_to_a_found_backend() {
     assert_eq!(backend.requests()[0].header("authorization"), None);
 }
 
-/// Section 2 of the issue this stands for: many streams over one hop, some clients stay, some leave before the head, some
+/// Many streams over one hop, some clients stay, some leave before the head, some
 /// in the middle. In the end nothing is held by anybody.
 #[tokio::test]
 async fn a_hundred_streams_over_a_hop_leave_nothing_behind() {

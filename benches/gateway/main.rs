@@ -1,0 +1,175 @@
+//! What Nexus costs, beside nginx in the same run: CPU per request and per streamed chunk, the hop between two peers,
+//! memory, start. `cargo bench --bench gateway`; docs/BENCHMARKS.md has the method. It prints targets and never fails
+//! for time, only where something does not run.
+
+mod backend;
+mod cells;
+mod client;
+mod load;
+mod measure;
+mod peers;
+mod process;
+mod report;
+mod script;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+
+use crate::cells::{CELLS, Cell};
+use crate::peers::{Kind, Lab, Peer};
+use crate::report::Results;
+
+/// What Nexus costs, beside nginx in the same run.
+#[derive(Parser)]
+#[command(name = "gateway")]
+struct Arguments {
+    /// One short round: to see that everything runs, not for figures.
+    #[arg(long)]
+    short: bool,
+    /// How often every peer is measured in every cell.
+    #[arg(long, value_name = "N")]
+    rounds: Option<usize>,
+    /// Milliseconds for each cell and peer.
+    #[arg(long, value_name = "MS")]
+    millis: Option<u64>,
+    /// Workloads: small, single, large, paced, burst, headgap, idle.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    cells: Vec<String>,
+    /// Whom to measure.
+    #[arg(long, value_delimiter = ',', value_name = "NAMES")]
+    peers: Vec<Kind>,
+    /// Write every sample to this file.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Pin nothing: a node then runs a thread for each core.
+    #[arg(long)]
+    unpinned: bool,
+    /// Another `nexus` than the one built with this benchmark.
+    #[arg(long, value_name = "FILE")]
+    nexus: Option<PathBuf>,
+    /// Given by `cargo bench`; without it nothing is measured.
+    #[arg(long, hide = true)]
+    bench: bool,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+/// Parts that run as processes of their own.
+#[derive(Subcommand)]
+#[command(hide = true)]
+enum Part {
+    Backend,
+    Load { address: SocketAddr, cell: String, millis: u64 },
+}
+
+/// The cell that has no load.
+const IDLE: &str = "idle";
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    match &arguments.part {
+        Some(Part::Backend) => backend::run(),
+        Some(Part::Load { address, cell, millis }) => {
+            let cell = cells::named(cell).context("no such cell")?;
+            load::run(*address, cell, Duration::from_millis(*millis))
+        }
+        None if !arguments.bench => {
+            println!("Nothing is measured in a test run: use `cargo bench --bench gateway`");
+            Ok(())
+        }
+        None => drive(&arguments),
+    }
+}
+
+fn drive(arguments: &Arguments) -> Result<()> {
+    let cells = chosen_cells(&arguments.cells)?;
+    let idle = arguments.cells.is_empty() || arguments.cells.iter().any(|name| name == IDLE);
+    let kinds = if arguments.peers.is_empty() { Kind::ALL.to_vec() } else { arguments.peers.clone() };
+    let rounds = arguments.rounds.unwrap_or(if arguments.short { 1 } else { 3 });
+    let time = Duration::from_millis(arguments.millis.unwrap_or(if arguments.short { 200 } else { 1500 }));
+
+    let nexus = arguments.nexus.clone().unwrap_or_else(|| env!("CARGO_BIN_EXE_nexus").into());
+    let lab = Lab::open(nexus, !arguments.unpinned)?;
+    let mut results = Results { machine: machine(), ..Results::default() };
+    let mut peers = Vec::new();
+    for kind in kinds.iter().filter(|_| !cells.is_empty()) {
+        match lab.start(*kind)? {
+            Some(peer) => peers.push(peer),
+            None => results.missing.push(kind.name()),
+        }
+    }
+    for round in 0..rounds {
+        // What drifts while a round lasts must not always meet the same peer.
+        peers.reverse();
+        measure_round(&lab, &peers, &cells, time, round, &mut results)?;
+    }
+    drop(peers);
+    for round in 0..rounds {
+        for kind in kinds.iter().filter(|kind| idle && **kind != Kind::Direct) {
+            results.idle.extend(measure::idle(&lab, *kind, round)?);
+        }
+    }
+    println!("{}", results.text());
+    if let Some(file) = &arguments.json {
+        let text = serde_json::to_string_pretty(&results)?;
+        std::fs::write(file, text).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let failures: u64 = results.samples.iter().map(|sample| sample.seen.failures).sum();
+    anyhow::ensure!(failures == 0, "{failures} requests were not answered as the backend answered them");
+    Ok(())
+}
+
+fn measure_round(
+    lab: &Lab,
+    peers: &[Peer],
+    cells: &[Cell],
+    time: Duration,
+    round: usize,
+    results: &mut Results,
+) -> Result<()> {
+    for cell in cells {
+        for peer in peers {
+            let sample = measure::run(lab, peer, cell, time, round)?;
+            eprintln!(
+                "round {} {:>8} {:>8} {:8.1} us of CPU an answer, {} answers, {} failures {}",
+                round + 1,
+                cell.name,
+                peer.kind.name(),
+                sample.cpu_per_answer,
+                sample.seen.answers,
+                sample.seen.failures,
+                sample.seen.first_failure.as_deref().unwrap_or_default(),
+            );
+            results.samples.push(sample);
+        }
+    }
+    Ok(())
+}
+
+fn chosen_cells(names: &[String]) -> Result<Vec<Cell>> {
+    if names.is_empty() {
+        return Ok(CELLS.to_vec());
+    }
+    let with_load = names.iter().filter(|name| *name != IDLE);
+    with_load.map(|name| cells::named(name).with_context(|| format!("there is no cell '{name}'"))).collect()
+}
+
+/// What the figures were made on.
+fn machine() -> String {
+    let file = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let cpu = file("/proc/cpuinfo");
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("\t: unknown");
+    let kernel = file("/proc/sys/kernel/osrelease");
+    let load = file("/proc/loadavg");
+    format!(
+        "{} cores, {}, Linux {}, load {} at the start",
+        process::cores(),
+        model.trim_start_matches(['\t', ':', ' ']),
+        kernel.trim(),
+        load.split(' ').next().unwrap_or_default(),
+    )
+}
