@@ -86,6 +86,8 @@ pub struct Request {
     pub body: Bytes,
     /// Who asks.
     pub origin: Origin,
+    /// Who counts as one client where clients take turns: the holder of a key, else an address.
+    pub client: Arc<str>,
     /// The client key it came with, where keys are asked for.
     pub caller: Option<Arc<Caller>>,
 }
@@ -132,6 +134,8 @@ pub struct Hop {
     pub visited: Vec<PeerId>,
     /// How long the entry will still wait for the first byte.
     pub time_left: Duration,
+    /// Whether it may wait at the owner for a slot. Without it a busy owner refuses.
+    pub may_queue: bool,
     /// The zone that the entry's policies demand.
     pub zone: Zone,
     /// The tier that the entry's policies demand.

@@ -293,6 +293,7 @@ fn manner(config: &Config, mesh: Option<&Mesh>, env: &Env) -> Manner {
         patience: config.server.request_timeout(),
         max_retries: config.routing.max_retries,
         max_concurrent: config.server.max_concurrent_requests,
+        queue: config.queue.clone(),
         max_hops: config.mesh.max_hops,
         log_prompts: config.logging.enable_content_logging,
         peer_name: match mesh {

@@ -83,7 +83,7 @@ impl Results {
         Spread::of(rounds)
     }
 
-    fn figures(&self) -> [Figure; 9] {
+    fn figures(&self) -> [Figure; 8] {
         let cost = |cell, peers| self.paired(cell, peers, |sample| sample.cpu_per_answer, |one, other| one / other);
         let per_chunk = |sample: &Sample| sample.cpu_per_chunk.unwrap_or_default();
         let chunk = |cell| self.paired(cell, [Kind::Nexus, Kind::Nginx], per_chunk, |one, other| one / other);
@@ -96,7 +96,6 @@ impl Results {
         [
             figure("CPU per request, 32 connections", "x nginx", 2.0, cost("small", [Kind::Nexus, Kind::Nginx])),
             figure("CPU per chunk, paced", "x nginx", 1.5, chunk("paced")),
-            figure("CPU per chunk, burst", "x nginx", 1.5, chunk("burst")),
             figure(
                 "first chunk 3 ms after the head: added to direct",
                 "ms",

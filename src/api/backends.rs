@@ -26,6 +26,7 @@ struct BackendView {
     models: Vec<ModelView>,
     priority: u32,
     pending_requests: u32,
+    queued_requests: u32,
     total_requests: u64,
     avg_latency_ms: Option<u32>,
     discovery_source: String,
@@ -67,7 +68,7 @@ impl ModelView {
 impl BackendView {
     fn of(facts: &BackendFacts, url: String, source: String, peer: &str) -> Self {
         let BackendFacts { about, models, load } = facts;
-        let Load { in_flight, total, concurrency, latency_ms, ttft_ms, tokens_per_second, .. } = *load;
+        let Load { in_flight, queued, total, concurrency, latency_ms, ttft_ms, tokens_per_second, .. } = *load;
         BackendView {
             id: about.name.clone(),
             name: about.name.clone(),
@@ -78,6 +79,7 @@ impl BackendView {
             models: models.iter().map(ModelView::of).collect(),
             priority: about.priority,
             pending_requests: in_flight,
+            queued_requests: queued,
             total_requests: total,
             avg_latency_ms: latency_ms,
             discovery_source: source,

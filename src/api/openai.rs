@@ -6,6 +6,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 
 use super::Inference;
+use super::Source;
 use super::respond;
 use crate::exchange::{self, Endpoint, Origin, RequestId};
 
@@ -46,10 +47,15 @@ async fn infer(inference: Inference, endpoint: Endpoint, id: RequestId, request:
         Err(fault) => return respond::fault(&fault),
     };
     let mut headers = parts.headers;
+    let client = match (&caller, parts.extensions.get::<Source>()) {
+        (Some(caller), _) => caller.name.as_str().into(),
+        (None, Some(Source(address))) => address.ip().to_canonical().to_string().into(),
+        (None, None) => "".into(),
+    };
     if caller.is_some() {
         // A key of this mesh is nobody else's business.
         headers.remove(http::header::AUTHORIZATION);
     }
-    let request = exchange::Request { id, endpoint, headers, body, origin: Origin::Client, caller };
+    let request = exchange::Request { id, endpoint, headers, body, origin: Origin::Client, client, caller };
     inference.gateway.handle(request).await.map(Body::new)
 }

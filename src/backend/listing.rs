@@ -1,19 +1,15 @@
 //! `GET /v1/models` as OpenAI-compatible servers answer it, with what each of them adds.
 
-use std::time::Duration;
-
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::Found;
 use super::ask::{Ask, ProbeError};
 use crate::fleet::{Kind, Model, Support};
 
-/// Latency, and the models where the list could be read.
-pub(super) type Answer = (Duration, Option<Vec<Model>>);
-
-pub(super) async fn probe(ask: &Ask<'_>, started: Instant, kind: Kind) -> Result<Answer, ProbeError> {
+pub(super) async fn probe(ask: &Ask<'_>, started: Instant, kind: Kind) -> Result<Found, ProbeError> {
     let body = ask.get_ok("/v1/models").await?;
-    Ok((started.elapsed(), body.as_ref().and_then(|body| read(body, kind))))
+    Ok(Found { latency: started.elapsed(), models: body.as_ref().and_then(|body| read(body, kind)), slots: None })
 }
 
 /// The models of a list; `None` where it is no list. Entries without an id are passed over.

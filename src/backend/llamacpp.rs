@@ -6,10 +6,10 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::ask::{Ask, ProbeError};
-use super::listing::{self, Answer};
+use super::{Found, listing};
 use crate::fleet::{Kind, Model, Support};
 
-pub(super) async fn probe(ask: &Ask<'_>, started: Instant) -> Result<Answer, ProbeError> {
+pub(super) async fn probe(ask: &Ask<'_>, started: Instant) -> Result<Found, ProbeError> {
     let (status, _) = ask.get("/health").await?;
     let latency = started.elapsed();
     match status {
@@ -19,13 +19,23 @@ pub(super) async fn probe(ask: &Ask<'_>, started: Instant) -> Result<Answer, Pro
     }
     let Some(mut models) = ask.get_maybe("/v1/models").await.and_then(|body| listing::read(&body, Kind::LlamaCpp))
     else {
-        return Ok((latency, None));
+        return Ok(Found { latency, models: None, slots: None });
     };
     // `--no-props` servers do not answer this: then the list alone must do.
-    if let Some(props) = ask.get_maybe("/props").await {
-        models.iter_mut().for_each(|model| apply(model, &props));
+    let props = ask.get_maybe("/props").await;
+    if let Some(props) = &props {
+        models.iter_mut().for_each(|model| apply(model, props));
     }
-    Ok((latency, Some(models)))
+    Ok(Found { latency, models: Some(models), slots: props.as_ref().and_then(slots) })
+}
+
+/// More than any server has; a larger number is nonsense.
+const MOST_SLOTS: u64 = 1024;
+
+/// How many requests the running server serves at once.
+fn slots(props: &Value) -> Option<u32> {
+    let slots = props.get("total_slots").and_then(Value::as_u64)?;
+    (1..=MOST_SLOTS).contains(&slots).then(|| u32::try_from(slots).unwrap_or(u32::MAX))
 }
 
 /// What the running server was started with holds over what the model was trained for.
@@ -52,6 +62,14 @@ mod tests {
         assert_eq!(model.context_length, Some(8192));
         assert_eq!(model.vision, Support::No);
         assert_eq!(model.tools, Support::Unknown);
+    }
+
+    #[test]
+    fn slots_are_believed_within_reason() {
+        assert_eq!(slots(&json!({"total_slots": 4})), Some(4));
+        for absurd in [json!({}), json!({"total_slots": 0}), json!({"total_slots": -1}), json!({"total_slots": 1e18})] {
+            assert_eq!(slots(&absurd), None, "{absurd}");
+        }
     }
 
     #[test]

@@ -4,16 +4,16 @@ use serde_json::Value;
 use tokio::time::Instant;
 
 use super::ask::{Ask, ProbeError};
-use super::listing::{self, Answer};
+use super::{Found, listing};
 use crate::fleet::{Kind, Model, Support};
 
-pub(super) async fn probe(ask: &Ask<'_>, started: Instant) -> Result<Answer, ProbeError> {
-    let (latency, models) = listing::probe(ask, started, Kind::LmStudio).await?;
-    let Some(mut models) = models else { return Ok((latency, None)) };
+pub(super) async fn probe(ask: &Ask<'_>, started: Instant) -> Result<Found, ProbeError> {
+    let mut found = listing::probe(ask, started, Kind::LmStudio).await?;
+    let Some(models) = &mut found.models else { return Ok(found) };
     if let Some(native) = ask.get_maybe("/api/v0/models").await {
         models.iter_mut().for_each(|model| apply(model, &native));
     }
-    Ok((latency, Some(models)))
+    Ok(found)
 }
 
 fn apply(model: &mut Model, native: &Value) {

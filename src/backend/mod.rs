@@ -34,6 +34,8 @@ pub struct Found {
     pub latency: Duration,
     /// The models, sorted by id; `None` where the list could not be read: keep the previous one.
     pub models: Option<Vec<Model>>,
+    /// How many requests it serves at once, where it says so.
+    pub slots: Option<u32>,
 }
 
 /// Whether requests to a backend of this kind can be served today.
@@ -53,16 +55,16 @@ pub async fn probe(
 ) -> Result<Found, ProbeError> {
     let ask = Ask::new(http, spec, timeout);
     let started = Instant::now();
-    let (latency, mut models) = match spec.kind {
+    let mut found = match spec.kind {
         Kind::Ollama => ollama::probe(&ask, started, &mut memory.ollama).await?,
         Kind::LlamaCpp => llamacpp::probe(&ask, started).await?,
         Kind::LmStudio => lmstudio::probe(&ask, started).await?,
         _ => listing::probe(&ask, started, spec.kind).await?,
     };
-    if let Some(models) = &mut models {
+    if let Some(models) = &mut found.models {
         models.iter_mut().for_each(guess::fill);
         models.sort_by(|a, b| a.id.cmp(&b.id));
         models.dedup_by(|a, b| a.id == b.id);
     }
-    Ok(Found { latency, models })
+    Ok(found)
 }

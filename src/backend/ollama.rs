@@ -6,18 +6,20 @@ use std::collections::HashMap;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::Found;
 use super::ask::{Ask, ProbeError};
-use super::listing::Answer;
 use crate::fleet::{Model, Support};
 
 /// Models by name and digest, as they were shown.
 #[derive(Default)]
 pub(super) struct Shown(HashMap<(String, String), Model>);
 
-pub(super) async fn probe(ask: &Ask<'_>, started: Instant, shown: &mut Shown) -> Result<Answer, ProbeError> {
+pub(super) async fn probe(ask: &Ask<'_>, started: Instant, shown: &mut Shown) -> Result<Found, ProbeError> {
     let body = ask.get_ok("/api/tags").await?;
     let latency = started.elapsed();
-    let Some(tags) = body.as_ref().and_then(read_tags) else { return Ok((latency, None)) };
+    let Some(tags) = body.as_ref().and_then(read_tags) else {
+        return Ok(Found { latency, models: None, slots: None });
+    };
     let mut models = Vec::with_capacity(tags.len());
     for tag in &tags {
         if !shown.0.contains_key(tag) {
@@ -34,7 +36,7 @@ pub(super) async fn probe(ask: &Ask<'_>, started: Instant, shown: &mut Shown) ->
         models.extend(shown.0.get(tag).cloned());
     }
     shown.0.retain(|tag, _| tags.contains(tag));
-    Ok((latency, Some(models)))
+    Ok(Found { latency, models: Some(models), slots: None })
 }
 
 /// (name, digest) of every model.

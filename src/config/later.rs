@@ -107,26 +107,6 @@ impl Default for Quality {
     }
 }
 
-/// `[queue]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Queue {
-    /// Whether requests wait for a slot at all.
-    pub enabled: bool,
-    /// How many may wait; 0 = none.
-    #[serde(alias = "max_queue_size")]
-    pub max_size: u32,
-    /// How long one may wait, in seconds.
-    #[serde(alias = "default_timeout_seconds")]
-    pub max_wait_seconds: u64,
-}
-
-impl Default for Queue {
-    fn default() -> Self {
-        Queue { enabled: true, max_size: 100, max_wait_seconds: 30 }
-    }
-}
-
 /// `[lifecycle]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -176,7 +156,7 @@ impl Default for Fleet {
 }
 
 /// Sections that are read and checked, but wait for the part that acts on them.
-pub(super) const WAITING: [&str; 5] = ["budget", "quality", "queue", "lifecycle", "fleet"];
+pub(super) const WAITING: [&str; 4] = ["budget", "quality", "lifecycle", "fleet"];
 
 /// What is set, by file or environment, but waits for a part that is not built.
 pub(super) fn without_effect(config: &Config, set: &Table) -> Vec<String> {

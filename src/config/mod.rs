@@ -22,7 +22,7 @@ pub(crate) use edit::create;
 pub use edit::{Editor, WriteError};
 pub use environment::{Lookup, process};
 pub use example::{example, first, minimal};
-pub use later::{Backend, Budget, Fleet, HardLimitAction, Lifecycle, Quality, Queue};
+pub use later::{Backend, Budget, Fleet, HardLimitAction, Lifecycle, Quality};
 pub use load::{DEFAULT_FILE, LoadError, Loaded, Problems, Sources, load};
 pub use secrets::{ADMIN_TOKEN, ClientSecret, Secrets, Warning};
 
@@ -54,7 +54,7 @@ pub struct Config {
     /// When a backend counts as bad.
     pub quality: Quality,
     /// How requests wait for a slot.
-    pub queue: Queue,
+    pub queue: crate::queue::Config,
     /// How models are loaded and unloaded.
     pub lifecycle: Lifecycle,
     /// Advice on what to load where.

@@ -118,13 +118,13 @@ impl Fault {
     }
 
     /// No request can wait any more: the queue holds `depth`.
-    pub fn queue_full(model: &str, depth: u32, priority: &str) -> Self {
+    pub fn queue_full(model: &str, depth: usize, priority: &str) -> Self {
         let message = format!("All backends of model '{model}' are busy and the queue is full");
         Self::unavailable(SERVER, message).with_context(json!({ "queue_depth": depth, "priority": priority }))
     }
 
     /// No slot became free within `waited` seconds.
-    pub fn queue_timeout(model: &str, waited: u64, depth: u32, priority: &str) -> Self {
+    pub fn queue_timeout(model: &str, waited: u64, depth: usize, priority: &str) -> Self {
         let message = format!("No backend of model '{model}' became free within {waited} s");
         let context = json!({ "queue_depth": depth, "eta_seconds": waited, "priority": priority });
         Self::unavailable(SERVER, message).with_context(context).retry_after(waited)

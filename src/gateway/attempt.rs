@@ -1,60 +1,67 @@
 //! One try: a slot is taken, the request goes out, and the first byte is awaited.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use super::outcome::{Answer, Miss, Step};
-use super::{Gateway, left};
+use super::waiting::Grant;
+use super::{Ask, Gateway, left};
 use crate::backend;
-use crate::dialect::{self, Inspection};
+use crate::dialect;
 use crate::env::ExchangeError;
-use crate::exchange::{Cut, Hop, Reply, Request};
+use crate::exchange::{Cut, Hop, Reply};
 use crate::mesh::ForwardError;
 use crate::registry::InFlight;
-use crate::route::{Chain, Place};
+use crate::route::Place;
 
 impl Gateway {
     /// Tries one candidate, up to its first byte.
-    pub(super) async fn attempt(
-        &self,
-        step: &Step,
-        request: &Request,
-        asked: &Inspection,
-        chain: &Chain,
-    ) -> Result<Answer, Miss> {
+    pub(super) async fn attempt(&self, step: &Step, grant: Grant, ask: &Ask<'_>) -> Result<Answer, Miss> {
         match &step.planned.place {
-            Place::Here { backend } => self.attempt_here(backend, step, request, asked).await,
+            Place::Here { backend } => {
+                let lease = match grant {
+                    Grant::Slot(lease) => lease,
+                    _ => self.slot_of(backend)?,
+                };
+                self.attempt_here(lease, step, ask).await
+            }
             Place::There { peer, backend, .. } => {
                 let Some(mesh) = &self.mesh else { return Err(Miss::Gone) };
                 let started = Instant::now();
                 let hop = Hop {
                     from: mesh.id().clone(),
-                    asked: chain.asked.clone(),
+                    asked: ask.chain.asked.clone(),
                     model: step.planned.model.to_string(),
                     backend: backend.to_string(),
                     hops_left: self.manner.max_hops.saturating_sub(1),
                     visited: vec![mesh.id().clone()],
-                    time_left: left(step.deadline),
+                    time_left: before_us(left(step.deadline)),
+                    may_queue: matches!(grant, Grant::MayQueue),
                     zone: step.planned.floors.zone,
                     tier: step.planned.floors.tier,
                 };
-                let forwarded = mesh.forward(peer, hop, request, left(step.deadline)).await;
+                let forwarded = mesh.forward(peer, hop, ask.request, left(step.deadline)).await;
                 let reply = forwarded.map_err(|error| far_miss(error, started, step.deadline))?;
                 first_byte(reply, started, step.deadline, None).await
             }
         }
     }
 
-    async fn attempt_here(
-        &self,
-        name: &str,
-        step: &Step,
-        request: &Request,
-        asked: &Inspection,
-    ) -> Result<Answer, Miss> {
-        let Some(entry) = self.registry.snapshot().get(name).cloned() else { return Err(Miss::Gone) };
-        let lease = entry.begin().map_err(|_| Miss::Busy)?;
+    /// A slot at once, unless others wait for one already.
+    fn slot_of(&self, backend: &str) -> Result<InFlight, Miss> {
+        let Some(entry) = self.registry.snapshot().get(backend).cloned() else { return Err(Miss::Gone) };
+        if self.queue.depth_of(backend) > 0 {
+            return Err(Miss::Busy);
+        }
+        entry.begin().map_err(|_| Miss::Busy)
+    }
+
+    async fn attempt_here(&self, lease: InFlight, step: &Step, ask: &Ask<'_>) -> Result<Answer, Miss> {
+        let Ask { request, asked, .. } = ask;
+        let entry = lease.entry().clone();
         let started = Instant::now();
         let body = dialect::splice(&request.body, asked.model_span.clone(), &step.planned.served.id);
         let outgoing = backend::request(&entry.spec, request.endpoint, &request.id, &request.headers, body);
@@ -89,6 +96,15 @@ impl Gateway {
         entry.answered(answer.ttft);
         Ok(answer)
     }
+}
+
+/// How long its word may take back to us.
+const WORD_BACK: Duration = Duration::from_millis(200);
+
+/// What of our time the owner may use. It must give up first: an owner that only sees us leave never learns that its
+/// backend is silent, and sends it the next request.
+fn before_us(left: Duration) -> Duration {
+    left - (left / 10).min(WORD_BACK)
 }
 
 /// A client's mistake is the same everywhere; these are not mistakes.

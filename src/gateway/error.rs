@@ -8,6 +8,7 @@ use super::outcome::{Miss, Missed};
 use super::record::Trip;
 use crate::dialect::{BadRequest, Fault};
 use crate::exchange::{Refusal, RefusalReason, Reply};
+use crate::queue::Priority;
 use crate::route::{Plan, Verdict};
 
 /// Why there is no answer.
@@ -16,6 +17,10 @@ pub(super) enum Failure {
     Bad(BadRequest),
     /// This node serves as many requests as it may.
     Overloaded(u32),
+    /// As many wait for a slot as may.
+    QueueFull { depth: usize, priority: Priority },
+    /// No slot became free in time.
+    QueueTimeout { waited: Duration, depth: usize, priority: Priority },
     /// The client's key is not good for this model.
     Forbidden { caller: String, model: String },
     /// Nobody may serve it.
@@ -38,6 +43,10 @@ impl Failure {
         let fault = match self {
             Failure::Bad(bad) => Fault::bad_request(bad.to_string()),
             Failure::Overloaded(limit) => Fault::too_many_requests_at_once(limit),
+            Failure::QueueFull { depth, priority } => Fault::queue_full(&trip.asked, depth, priority.as_str()),
+            Failure::QueueTimeout { waited, depth, priority } => {
+                Fault::queue_timeout(&trip.asked, waited.as_secs(), depth, priority.as_str())
+            }
             Failure::Forbidden { caller, model } => Fault::forbidden(format!(
                 "The key of client '{caller}' is not good for model '{model}'. Ask for a model that its `models` allow."
             )),
@@ -52,6 +61,8 @@ impl Failure {
         let (reason, message) = match self {
             Failure::Bad(bad) => (RefusalReason::Malformed, bad.to_string()),
             Failure::Overloaded(_) => (RefusalReason::Busy, "this peer serves as many requests as it may".to_owned()),
+            Failure::QueueFull { .. } => (RefusalReason::Busy, "the queue of this peer is full".to_owned()),
+            Failure::QueueTimeout { .. } => (RefusalReason::Busy, "no slot became free in time".to_owned()),
             Failure::Forbidden { model, .. } => (RefusalReason::Policy, format!("model '{model}' is not allowed")),
             Failure::NoCandidate(plan) => match plan.verdict() {
                 Verdict::RejectedByPolicy => (RefusalReason::Policy, format!("rejected by {}", plan.rejected_by())),

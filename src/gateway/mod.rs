@@ -9,6 +9,7 @@ mod record;
 mod reply;
 mod survey;
 mod turns;
+mod waiting;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -23,14 +24,17 @@ use tokio_util::sync::CancellationToken;
 use crate::dialect::{self, Inspection};
 use crate::env::{Dice, Env, HttpExchange};
 use crate::exchange::{Origin, Refusal, Reply, Request, Serve};
+use crate::fleet::Load;
 use crate::mesh::Mesh;
-use crate::registry::Registry;
+use crate::queue::Queue;
+use crate::registry::{InFlight, Registry};
 use crate::route::{self, Chain, Chance, Floors, Intent, Plan, Rules, TierMode};
 
 use error::Failure;
 use outcome::{Answer, Step};
 use record::Trip;
 use turns::Turns;
+use waiting::Grant;
 
 /// How requests are treated here.
 #[derive(Clone, Debug)]
@@ -41,6 +45,8 @@ pub struct Manner {
     pub max_retries: u32,
     /// Requests served at once; further ones are turned away.
     pub max_concurrent: u32,
+    /// How requests wait for a slot.
+    pub queue: crate::queue::Config,
     /// Hops a request of a client may take.
     pub max_hops: u8,
     /// Write the beginning of prompts to the log.
@@ -60,6 +66,7 @@ pub struct Gateway {
     mesh: Option<Mesh>,
     http: Arc<dyn HttpExchange>,
     slots: Arc<Semaphore>,
+    queue: Arc<Queue<InFlight>>,
     cutting: CancellationToken,
     turn: AtomicU64,
     dice: Mutex<Dice>,
@@ -69,8 +76,12 @@ impl Gateway {
     /// A gateway to the backends of `registry` and, through `mesh`, to those of other peers.
     pub fn new(rules: Rules, manner: Manner, registry: Arc<Registry>, mesh: Option<Mesh>, env: &Env) -> Self {
         let slots = Arc::new(Semaphore::new(manner.max_concurrent.min(MOST_SLOTS) as usize));
+        let queue = Queue::new(manner.queue.size());
+        let offered = queue.clone();
+        registry.on_free(Box::new(move |entry| offered.offer(&entry.name, || entry.begin().ok())));
         Gateway {
             rules,
+            queue,
             slots,
             cutting: CancellationToken::new(),
             manner,
@@ -123,9 +134,17 @@ impl Gateway {
         trip.planned(&chain, &plan);
 
         let deadline = trip.started + self.patience(request);
+        let ask = Ask { request, asked: &asked, chain: &chain };
         let mut turns = Turns::new(&plan, self.manner.max_retries);
-        while let Some(step) = turns.next(deadline, asked.stream) {
-            match self.attempt(&step, request, &asked, &chain).await {
+        loop {
+            let (step, grant) = match turns.next(deadline, asked.stream) {
+                Some(step) => (step, Grant::None),
+                None => match self.wait(&mut turns, &ask, deadline, trip).await? {
+                    Some(granted) => granted,
+                    None => break,
+                },
+            };
+            match self.attempt(&step, grant, &ask).await {
                 Ok(answer) => return Ok(Found { answer, step, plan, slot }),
                 Err(miss) => trip.missed(turns.missed(step, miss)),
             }
@@ -177,6 +196,13 @@ impl Gateway {
     }
 }
 
+/// A request that has been understood.
+struct Ask<'a> {
+    request: &'a Request,
+    asked: &'a Inspection,
+    chain: &'a Chain,
+}
+
 /// Somebody answers.
 struct Found {
     answer: Answer,
@@ -189,11 +215,20 @@ impl Serve for Gateway {
     fn serve(&self, request: Request) -> BoxFuture<'_, Result<Reply, Refusal>> {
         Box::pin(async move {
             self.answer(&request).await.map_err(|(failure, trip)| {
-                let refusal = failure.refusal(&trip);
+                let mut refusal = failure.refusal(&trip);
+                refusal.load = self.load_asked_for(&request);
                 trip.refuse(&refusal);
                 refusal
             })
         })
+    }
+}
+
+impl Gateway {
+    /// How busy the backend is that a peer has in mind, now.
+    fn load_asked_for(&self, request: &Request) -> Option<Load> {
+        let Origin::Peer(hop) = &request.origin else { return None };
+        self.registry.snapshot().get(&hop.backend).map(|entry| entry.load())
     }
 }
 

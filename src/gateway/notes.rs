@@ -16,6 +16,8 @@ const PEER: HeaderName = HeaderName::from_static("x-nexus-peer");
 const HOPS: HeaderName = HeaderName::from_static("x-nexus-hops");
 const FALLBACK: HeaderName = HeaderName::from_static("x-nexus-fallback-model");
 const DOWNGRADED: HeaderName = HeaderName::from_static("x-nexus-tier-downgraded");
+const QUEUE_POSITION: HeaderName = HeaderName::from_static("x-nexus-queue-position");
+const QUEUE_ETA: HeaderName = HeaderName::from_static("x-nexus-queue-eta");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Which headers of a backend a client sees.
@@ -51,7 +53,7 @@ impl Note<'_> {
             }
             Place::There { peer_name, .. } => {
                 // The owner may have chosen another backend of its own than the entry had in mind.
-                for name in [BACKEND, BACKEND_TYPE, ZONE] {
+                for name in [BACKEND, BACKEND_TYPE, ZONE, QUEUE_POSITION, QUEUE_ETA] {
                     if let Some(value) = self.answer.reply.headers().get(&name) {
                         headers.insert(name, value.clone());
                     }
@@ -59,6 +61,10 @@ impl Note<'_> {
                 put(&mut headers, PEER, peer_name);
                 headers.insert(HOPS, HeaderValue::from_static("1"));
             }
+        }
+        if let Some((position, expected)) = self.trip.queue {
+            headers.insert(QUEUE_POSITION, position.into());
+            headers.insert(QUEUE_ETA, expected.as_secs().into());
         }
         if planned.fallback {
             put(&mut headers, FALLBACK, &planned.model);

@@ -19,6 +19,8 @@ pub(super) struct Step {
     pub(super) deadline: Instant,
     /// Attempts before this one.
     pub(super) retries: u32,
+    /// Whether it may wait, or has waited, for a slot at its owner: it is not waited for twice.
+    pub(super) waits: bool,
 }
 
 /// A reply whose first byte is here.
@@ -71,6 +73,13 @@ impl Miss {
 pub(super) struct Missed {
     pub(super) step: Step,
     pub(super) miss: Miss,
+}
+
+impl Missed {
+    /// Whether a slot there would do, and has not been waited for yet.
+    pub(super) fn is_worth_waiting_for(&self) -> bool {
+        self.miss.is_busy() && !self.step.waits
+    }
 }
 
 impl fmt::Display for Missed {

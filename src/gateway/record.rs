@@ -1,6 +1,7 @@
 //! What happened to a request: gathered on its way, written as one line when it ends. No content, unless it was asked for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -31,6 +32,8 @@ pub(super) struct Trip {
     status: StatusCode,
     ttft_ms: u64,
     overflowed: bool,
+    /// Place in the queue when it came, and what was expected of the wait then.
+    pub(super) queue: Option<(usize, Duration)>,
     written: bool,
 }
 
@@ -59,6 +62,7 @@ impl Trip {
             status: StatusCode::OK,
             ttft_ms: 0,
             overflowed: false,
+            queue: None,
             written: false,
         }
     }
@@ -101,6 +105,18 @@ impl Trip {
                 "Selected backend: {} (score: {score}, reason: {})", first.place.backend(), plan.strategy.reason()
             );
         }
+    }
+
+    /// It waits at another peer.
+    pub(super) fn waited(&mut self) {
+        self.overflowed = true;
+    }
+
+    /// It waits here.
+    pub(super) fn queued(&mut self, position: usize, expected: Duration) {
+        self.overflowed = true;
+        self.queue = Some((position, expected));
+        debug!(target: "nexus::routing", request_id = self.id(), position, "Waiting for a slot");
     }
 
     pub(super) fn missed(&mut self, missed: &Missed) {

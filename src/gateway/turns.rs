@@ -19,7 +19,11 @@ pub(super) struct Turns {
     tried_of_model: u32,
     tried: u32,
     missed: Vec<Missed>,
+    refusals: u32,
 }
+
+/// After so many busy owners the news is too old to go by: it is time to wait at the best of those that answered.
+const MOST_REFUSALS: u32 = 2;
 
 impl Turns {
     pub(super) fn new(plan: &Plan, max_retries: u32) -> Self {
@@ -31,6 +35,7 @@ impl Turns {
             tried_of_model: 0,
             tried: 0,
             missed: Vec::new(),
+            refusals: 0,
         }
     }
 
@@ -50,7 +55,7 @@ impl Turns {
         // A stream's first token comes soon or never, so its wait is shared out among those that are left. A whole
         // answer may rightly take all the time there is.
         let shares = if stream { self.remaining() + 1 } else { 1 };
-        Some(Step { planned, deadline: Instant::now() + left(deadline) / shares, retries })
+        Some(Step { planned, deadline: Instant::now() + left(deadline) / shares, retries, waits: false })
     }
 
     fn pick(&mut self) -> Option<route::Step> {
@@ -58,6 +63,7 @@ impl Turns {
             let same_model = |step: &route::Step| self.model.is_none() || Some(&step.model) == self.model.as_ref();
             let exhausted = self.tried_of_model >= self.per_model;
             match self.queue.front() {
+                Some(step) if !step.place.is_here() && self.refusals >= MOST_REFUSALS => drop(self.queue.pop_front()),
                 Some(step) if same_model(step) && exhausted => drop(self.queue.pop_front()),
                 Some(step) if same_model(step) => return self.queue.pop_front(),
                 _ if !exhausted && !self.again.is_empty() => return self.again.pop_front(),
@@ -79,6 +85,7 @@ impl Turns {
     /// A turn came to nothing.
     pub(super) fn missed(&mut self, step: Step, miss: Miss) -> &Missed {
         if miss.is_busy() {
+            self.refusals += u32::from(!step.planned.place.is_here());
             // Nothing was asked of it, so the next one is no retry.
             self.tried = self.tried.saturating_sub(1);
             self.tried_of_model = self.tried_of_model.saturating_sub(1);
@@ -88,6 +95,20 @@ impl Turns {
         }
         self.missed.push(Missed { step, miss });
         &self.missed[self.missed.len() - 1]
+    }
+
+    /// Those of the first model that are only busy, taken out: each may be waited for once.
+    pub(super) fn take_busy(&mut self) -> Vec<Missed> {
+        let model = self
+            .missed
+            .iter()
+            .find(|missed| missed.is_worth_waiting_for())
+            .map(|missed| missed.step.planned.model.clone());
+        let Some(model) = model else { return Vec::new() };
+        let waits_for = |missed: &Missed| missed.is_worth_waiting_for() && missed.step.planned.model == model;
+        let (busy, rest) = std::mem::take(&mut self.missed).into_iter().partition(waits_for);
+        self.missed = rest;
+        busy
     }
 
     /// What a backend said that would rather be asked later: better than nothing, and it says when.

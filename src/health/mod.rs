@@ -64,15 +64,17 @@ async fn watch(config: &Config, registry: &Arc<Registry>, entry: &Arc<Entry>, en
         let before = entry.condition();
         streak.push(found.is_ok());
         let status = streak.verdict(before.status, config.failure_threshold, config.recovery_threshold);
-        let (models, last_error) = match found {
+        let (models, slots, last_error) = match found {
             Ok(found) => {
                 entry.checked(found.latency);
-                (found.models.map_or_else(|| before.models.clone(), |models| shared(&before.models, models)), None)
+                let models =
+                    found.models.map_or_else(|| before.models.clone(), |models| shared(&before.models, models));
+                (models, found.slots, None)
             }
-            Err(error) => (before.models.clone(), Some(error.to_string())),
+            Err(error) => (before.models.clone(), before.slots, Some(error.to_string())),
         };
         report(entry, &before, status, last_error.as_deref(), models.len());
-        registry.update(entry, Condition { status, models, checked_at: Some(Instant::now()), last_error });
+        registry.update(entry, Condition { status, models, slots, checked_at: Some(Instant::now()), last_error });
         tokio::select! {
             biased;
             () = entry.check_now.notified() => tokio::time::sleep(RECHECK_PAUSE.min(config.interval())).await,

@@ -52,6 +52,10 @@ pub(super) struct Head<'a> {
     hops_left: u8,
     visited: Cow<'a, [PeerId]>,
     time_left_ms: u64,
+    #[serde(default)]
+    may_queue: bool,
+    #[serde(default, borrow)]
+    client: Cow<'a, str>,
     #[serde(deserialize_with = "strict_zone")]
     zone: Zone,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -89,6 +93,8 @@ impl<'a> Head<'a> {
             hops_left: hop.hops_left,
             visited: hop.visited.as_slice().into(),
             time_left_ms: u64::try_from(hop.time_left.as_millis()).unwrap_or(u64::MAX),
+            may_queue: hop.may_queue,
+            client: (&*request.client).into(),
             zone: hop.zone,
             tier: hop.tier,
             headers: outbound(&request.headers, |name| {
@@ -122,6 +128,7 @@ impl<'a> Head<'a> {
             hops_left: self.hops_left,
             visited: self.visited.into_owned(),
             time_left: Duration::from_millis(self.time_left_ms),
+            may_queue: self.may_queue,
             zone: self.zone,
             tier: self.tier,
         };
@@ -132,10 +139,14 @@ impl<'a> Head<'a> {
             headers,
             body: Bytes::new(),
             origin: Origin::Peer(hop),
+            client: self.client.chars().take(MAX_CLIENT).collect::<String>().into(),
             caller: None,
         })
     }
 }
+
+/// Characters of a client's name that are kept.
+const MAX_CLIENT: usize = 64;
 
 /// A zone of a later version can only be stricter than `open`.
 fn strict_zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zone, D::Error> {

@@ -1,7 +1,7 @@
 //! One backend: what it is, how it is, and how busy it is. Load is counted by atomics, so that a request touches no lock.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -26,6 +26,7 @@ pub struct Entry {
     pub gone: CancellationToken,
     condition: ArcSwap<Condition>,
     meter: Meter,
+    on_free: Arc<OnceLock<OnFree>>,
 }
 
 /// How a backend is, as its checks have found it.
@@ -35,6 +36,8 @@ pub struct Condition {
     pub status: Status,
     /// What it offers, sorted by id.
     pub models: Vec<Arc<Model>>,
+    /// How many requests it serves at once, as it says itself.
+    pub slots: Option<u32>,
     /// When it was checked last.
     pub checked_at: Option<Instant>,
     /// What was wrong then; no URL, no key.
@@ -44,10 +47,12 @@ pub struct Condition {
 #[derive(Default)]
 struct Meter {
     in_flight: AtomicU32,
+    queued: AtomicU32,
     total: AtomicU64,
     // Averages of milliseconds plus one, so that zero means "none yet".
     latency: AtomicU32,
     ttft: AtomicU32,
+    service: AtomicU32,
     // Bits of an f32; zero means "none yet".
     tokens_per_second: AtomicU32,
     suspect: AtomicBool,
@@ -63,10 +68,19 @@ const ERRORS_UNTIL_SUSPECT: u32 = 3;
 pub struct Full;
 
 /// A request on its way through a backend; counted until dropped.
-pub struct InFlight(Arc<Entry>);
+pub struct InFlight {
+    entry: Arc<Entry>,
+    since: Instant,
+}
+
+/// A request that waits for a slot of a backend; counted until dropped.
+pub struct Waiting(Arc<Entry>);
+
+/// What is told whenever a slot may have become free.
+pub type OnFree = Box<dyn Fn(&Arc<Entry>) + Send + Sync>;
 
 impl Entry {
-    pub(super) fn new(spec: BackendSpec, endpoint: Endpoint) -> Self {
+    pub(super) fn new(spec: BackendSpec, endpoint: Endpoint, on_free: Arc<OnceLock<OnFree>>) -> Self {
         Entry {
             name: spec.name.as_str().into(),
             spec,
@@ -75,6 +89,7 @@ impl Entry {
             gone: CancellationToken::new(),
             condition: ArcSwap::default(),
             meter: Meter::default(),
+            on_free,
         }
     }
 
@@ -94,10 +109,11 @@ impl Entry {
         let speed = f32::from_bits(meter.tokens_per_second.load(Ordering::Relaxed));
         Load {
             in_flight: meter.in_flight.load(Ordering::Relaxed),
-            queued: 0,
-            concurrency: self.spec.concurrency,
+            queued: meter.queued.load(Ordering::Relaxed),
+            concurrency: self.concurrency(),
             latency_ms: average(&meter.latency),
             ttft_ms: average(&meter.ttft),
+            service_ms: average(&meter.service),
             tokens_per_second: (speed > 0.0).then_some(speed),
             total: meter.total.load(Ordering::Relaxed),
         }
@@ -113,25 +129,42 @@ impl Entry {
     /// # Errors
     /// Every slot is taken.
     pub fn begin(self: &Arc<Self>) -> Result<InFlight, Full> {
-        let limit = self.spec.concurrency.unwrap_or(u32::MAX);
+        let limit = self.concurrency().unwrap_or(u32::MAX);
         let taken = self
             .meter
             .in_flight
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| (now < limit).then(|| now + 1));
-        taken.map(|_| InFlight(self.clone())).map_err(|_| Full)
+        taken.map(|_| InFlight { entry: self.clone(), since: Instant::now() }).map_err(|_| Full)
+    }
+
+    /// How many requests it may have at once: as configured, else as it says itself; `None` = not limited.
+    pub fn concurrency(&self) -> Option<u32> {
+        self.spec.concurrency.or(self.condition.load().slots)
+    }
+
+    /// Counts a request that waits for a slot.
+    pub fn wait(self: &Arc<Self>) -> Waiting {
+        self.meter.queued.fetch_add(1, Ordering::Relaxed);
+        Waiting(self.clone())
+    }
+
+    /// Tells whoever waits that a slot may be free.
+    pub(super) fn free(self: &Arc<Self>) {
+        if let Some(on_free) = self.on_free.get() {
+            on_free(self);
+        }
     }
 
     /// It answered: `ttft` to the first byte.
     pub fn answered(&self, ttft: Duration) {
-        let millis = u32::try_from(ttft.as_millis()).unwrap_or(u32::MAX - 1);
-        average(&self.meter.ttft, millis);
-        average(&self.meter.latency, millis);
+        average(&self.meter.ttft, millis(ttft));
+        average(&self.meter.latency, millis(ttft));
         self.recovered();
     }
 
     /// A check took so long.
     pub fn checked(&self, latency: Duration) {
-        average(&self.meter.latency, u32::try_from(latency.as_millis()).unwrap_or(u32::MAX - 1));
+        average(&self.meter.latency, millis(latency));
         self.recovered();
     }
 
@@ -214,13 +247,26 @@ fn average(cell: &AtomicU32, sample: u32) {
 impl InFlight {
     /// The backend.
     pub fn entry(&self) -> &Arc<Entry> {
-        &self.0
+        &self.entry
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.0.meter.in_flight.fetch_sub(1, Ordering::Relaxed);
-        self.0.meter.total.fetch_add(1, Ordering::Relaxed);
+        let meter = &self.entry.meter;
+        average(&meter.service, millis(self.since.elapsed()));
+        meter.total.fetch_add(1, Ordering::Relaxed);
+        meter.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.entry.free();
     }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.meter.queued.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn millis(duration: Duration) -> u32 {
+    u32::try_from(duration.as_millis()).unwrap_or(u32::MAX - 1)
 }

@@ -6,7 +6,7 @@ mod entry;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use crate::fleet::{BackendSpec, Model, Status};
 
 pub use endpoint::Endpoint;
-pub use entry::{Condition, Entry, Full, InFlight};
+pub use entry::{Condition, Entry, Full, InFlight, OnFree, Waiting};
 
 /// The backends of this peer.
 pub struct Registry {
@@ -22,6 +22,7 @@ pub struct Registry {
     writing: Mutex<()>,
     changed: watch::Sender<u64>,
     own_addresses: Vec<IpAddr>,
+    on_free: Arc<OnceLock<OnFree>>,
 }
 
 /// Every backend at one instant.
@@ -54,6 +55,7 @@ impl Registry {
             writing: Mutex::new(()),
             changed: watch::Sender::new(0),
             own_addresses,
+            on_free: Arc::default(),
         }
     }
 
@@ -82,7 +84,7 @@ impl Registry {
             if entries.iter().any(|entry| entry.spec.name == spec.name) {
                 return Err(Duplicate(spec.name));
             }
-            let entry = Arc::new(Entry::new(spec, endpoint));
+            let entry = Arc::new(Entry::new(spec, endpoint, self.on_free.clone()));
             entries.push(entry.clone());
             entries.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
             Ok(entry)
@@ -99,13 +101,22 @@ impl Registry {
         })
     }
 
+    /// Who is told whenever a slot of a backend may have become free. Only the first is.
+    pub fn on_free(&self, told: OnFree) {
+        let _ = self.on_free.set(told);
+    }
+
     /// Notes what a check has found, and tells those who watch if it matters to them.
     pub fn update(&self, entry: &Arc<Entry>, condition: Condition) {
         let before = entry.condition();
         let matters = before.status != condition.status || before.models != condition.models;
+        let more_slots = condition.slots != before.slots;
         entry.set_condition(condition);
         if matters {
             self.write(|_| ());
+        }
+        if more_slots {
+            entry.free();
         }
     }
 

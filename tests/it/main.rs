@@ -4,6 +4,7 @@
 mod support;
 
 // What passes through.
+mod queue;
 mod relay;
 mod streams;
 // What clients are told when something is wrong.

@@ -82,7 +82,8 @@ async fn concurrency_is_never_exceeded() {
         let one = FakeBackend::always(&["m1"], Answer::says("one").after(&gate)).await;
         let two = FakeBackend::always(&["m1"], Answer::says("two").after(&gate)).await;
         let entries = one.entry("one", "concurrency = 1\npriority = 1") + &two.entry("two", "concurrency = 1");
-        let node = TestNode::start(&format!("[routing]\nstrategy = '{strategy}'\n{entries}")).await;
+        let node =
+            TestNode::start(&format!("[routing]\nstrategy = '{strategy}'\n[queue]\nenabled = false\n{entries}")).await;
         let ask = || node.client().completions(chat("m1")).whole();
         let open = async {
             until("both are busy", || one.active() + two.active() == 2).await;

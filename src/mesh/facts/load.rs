@@ -30,6 +30,7 @@ fn rounded(load: &Load) -> Load {
         concurrency: load.concurrency,
         latency_ms: load.latency_ms.map(narrow),
         ttft_ms: load.ttft_ms.map(narrow),
+        service_ms: load.service_ms.map(narrow),
         tokens_per_second: load.tokens_per_second.filter(|speed| speed.is_finite()).map(speed),
         total: two_digits(load.total),
     }
@@ -60,12 +61,19 @@ mod tests {
             queued: 0,
             concurrency: Some(4),
             latency_ms: Some(1_234),
+            service_ms: Some(1_234),
             ttft_ms: None,
             tokens_per_second: Some(41.26),
             total: 98_765,
         };
         let (key, value) = encode("gpu", &load).expect("short");
-        let heard = Load { latency_ms: Some(1_200), tokens_per_second: Some(41.0), total: 98_000, ..load };
+        let heard = Load {
+            latency_ms: Some(1_200),
+            service_ms: Some(1_200),
+            tokens_per_second: Some(41.0),
+            total: 98_000,
+            ..load
+        };
         assert_eq!(decode(&key, &value), Ok(Fact::Load("gpu".to_owned(), heard)));
     }
 

@@ -166,6 +166,7 @@ impl Node {
             hops_left: 0,
             visited: vec![self.id()],
             time_left: Duration::from_secs(5),
+            may_queue: false,
             zone: Zone::Open,
             tier: None,
         }
@@ -199,6 +200,7 @@ pub(super) fn request(body: impl Into<bytes::Bytes>) -> Request {
         headers,
         body: body.into(),
         origin: Origin::Client,
+        client: "desk".into(),
         caller: None,
     }
 }

@@ -14,6 +14,7 @@ fn hop() -> Hop {
         hops_left: 0,
         visited: vec![PeerId::from_text("entry")],
         time_left: Duration::from_millis(1_500),
+        may_queue: true,
         zone: Zone::Restricted,
         tier: Tier::try_from(3).ok(),
     }
@@ -38,6 +39,7 @@ fn request() -> Request {
         headers,
         body: Bytes::from_static(b"{}"),
         origin: Origin::Client,
+        client: "desk".into(),
         caller: None,
     }
 }

@@ -132,7 +132,9 @@ async fn a_far_backend_that_fails_is_replaced_by_one_that_does_not() {
 async fn a_far_backend_never_has_more_requests_than_it_may() {
     let gate = Gate::closed();
     let backend = FakeBackend::always(&["m1"], Answer::says("hi").after(&gate)).await;
-    let (near, far) = pair("", &backend.entry("a", "concurrency = 1"), "m1").await;
+    let queueless = "[queue]\nenabled = false\n";
+    let far_more = backend.entry("a", "concurrency = 1") + queueless;
+    let (near, far) = pair(queueless, &far_more, "m1").await;
     let second = async {
         backend.called(1).await;
         for node in [&near, &far] {
@@ -144,6 +146,27 @@ async fn a_far_backend_never_has_more_requests_than_it_may() {
     };
     let (first, ()) = tokio::join!(near.chat("m1"), second);
     assert_eq!((first.status, backend.peak()), (200, 1));
+}
+
+/// The queue is at the owner, whoever the entry is.
+#[tokio::test]
+async fn a_request_waits_at_the_owner_of_a_busy_backend() {
+    let gate = Gate::closed();
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi").after(&gate)).await;
+    let (near, far) = pair("", &backend.entry("a", "concurrency = 1"), "m1").await;
+    let waiting = |seen: &serde_json::Value| seen["backends"][0]["queued_requests"] == 1;
+    let second = async {
+        backend.called(1).await;
+        let open = async {
+            until_json(&far, "/nexus/v1/backends", "it waits there", waiting).await;
+            gate.open();
+        };
+        tokio::join!(near.chat("m1"), open).0
+    };
+    let (first, second) = tokio::join!(far.chat("m1"), second);
+    assert_eq!((first.status, second.status, backend.peak()), (200, 200, 1));
+    assert_eq!(second.header("x-nexus-hops"), Some("1"));
+    assert_eq!(second.header("x-nexus-queue-position"), Some("1"));
 }
 
 /// Contract 3.3.

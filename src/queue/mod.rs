@@ -1,0 +1,152 @@
+//! Requests that wait for a slot: bounded, high before normal, fair between clients, and bound as late as can be, to
+//! whichever of their backends frees a slot first. It is drained by events and never polls. What a slot is, it does not
+//! know: whoever frees one offers it.
+
+mod config;
+mod line;
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::oneshot;
+
+pub use config::Config;
+pub use line::Rank;
+
+use line::Line;
+
+/// Which requests go first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Priority {
+    /// Before all others.
+    High,
+    /// In their turn.
+    #[default]
+    Normal,
+}
+
+impl Priority {
+    /// The word of headers and error contexts.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Priority::High => "high",
+            Priority::Normal => "normal",
+        }
+    }
+
+    /// From `X-Nexus-Priority`: `high` or `normal`, or 1 to 5 of which 1 and 2 are high. Anything else is normal.
+    pub fn read(header: Option<&[u8]>) -> Self {
+        match header.map(<[u8]>::trim_ascii) {
+            Some(b"1" | b"2") => Priority::High,
+            Some(word) if word.eq_ignore_ascii_case(b"high") => Priority::High,
+            _ => Priority::Normal,
+        }
+    }
+}
+
+/// What a request waits for.
+#[derive(Clone, Debug)]
+pub struct Wish {
+    /// The backends that would do, by name.
+    pub backends: Vec<Arc<str>>,
+    /// Which requests it goes before.
+    pub priority: Priority,
+    /// Whose it is: clients take turns.
+    pub client: Arc<str>,
+}
+
+/// The queue is full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full {
+    /// How many wait.
+    pub depth: usize,
+}
+
+/// Requests that wait for slots of type `S`.
+pub struct Queue<S> {
+    line: Mutex<Line<S>>,
+    // Beside the lock, so that whoever frees a slot need not take it while nobody waits.
+    depth: AtomicUsize,
+    max_size: usize,
+}
+
+/// A place in the queue; given up when dropped.
+pub struct Place<S> {
+    queue: Arc<Queue<S>>,
+    rank: Rank,
+    slot: oneshot::Receiver<S>,
+    /// How many stood before it when it came, plus one.
+    pub position: usize,
+}
+
+impl<S> Queue<S> {
+    /// An empty queue in which `max_size` requests may wait.
+    pub fn new(max_size: usize) -> Arc<Self> {
+        Arc::new(Queue { line: Mutex::new(Line::default()), depth: AtomicUsize::new(0), max_size })
+    }
+
+    /// How many wait.
+    pub fn depth(&self) -> usize {
+        self.depth.load(Ordering::Relaxed)
+    }
+
+    /// How many wait for this backend, among others perhaps.
+    pub fn depth_of(&self, backend: &str) -> usize {
+        if self.depth() == 0 { 0 } else { self.line().waiting_for(backend) }
+    }
+
+    /// Takes a place at the end of the client's turn.
+    ///
+    /// # Errors
+    /// As many wait as may.
+    pub fn enter(self: &Arc<Self>, wish: Wish) -> Result<Place<S>, Full> {
+        let (grant, slot) = oneshot::channel();
+        let mut line = self.line();
+        if line.len() >= self.max_size {
+            return Err(Full { depth: line.len() });
+        }
+        let (rank, position) = line.push(wish, grant);
+        self.depth.store(line.len(), Ordering::Relaxed);
+        Ok(Place { queue: self.clone(), rank, slot, position })
+    }
+
+    /// A slot of `backend` may be free: those who wait for it get slots for as long as `take` gives any.
+    pub fn offer(&self, backend: &str, mut take: impl FnMut() -> Option<S>) {
+        while self.depth() > 0 {
+            let mut line = self.line();
+            let Some(rank) = line.first_for(backend) else { return };
+            let Some(slot) = take() else { return };
+            let grant = line.grant(&rank);
+            self.depth.store(line.len(), Ordering::Relaxed);
+            // A slot that nobody takes any more is freed, which offers it again: not under the lock.
+            drop(line);
+            drop(grant.map(|grant| grant.send(slot)));
+        }
+    }
+
+    fn leave(&self, rank: &Rank) {
+        let mut line = self.line();
+        line.remove(rank);
+        self.depth.store(line.len(), Ordering::Relaxed);
+    }
+
+    fn line(&self) -> std::sync::MutexGuard<'_, Line<S>> {
+        self.line.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<S> Place<S> {
+    /// Waits for a slot.
+    pub async fn slot(&mut self) -> Option<S> {
+        (&mut self.slot).await.ok()
+    }
+}
+
+impl<S> Drop for Place<S> {
+    fn drop(&mut self) {
+        self.queue.leave(&self.rank);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,166 @@
+//! Waiting for a slot: who waits, in which order, for how long, and what is said about it.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::support::{Answer, FakeBackend, Gate, TestNode, Whole, chat, stream, until_json};
+
+/// A request whose place among the others can be recognised at the backend.
+fn marked(model: &str, mark: &str) -> String {
+    format!(r#"{{"model":"{model}","messages":[],"user":"{mark}"}}"#)
+}
+
+fn marks(backend: &FakeBackend) -> Vec<String> {
+    backend.requests().iter().map(|request| request.json()["user"].as_str().unwrap_or_default().to_owned()).collect()
+}
+
+/// Waits until so many wait on this node.
+async fn queued(node: &TestNode, count: u64) {
+    let waiting = |seen: &Value| {
+        let all = seen["backends"].as_array().into_iter().flatten();
+        all.filter_map(|backend| backend["queued_requests"].as_u64()).max() == Some(count)
+    };
+    until_json(node, "/nexus/v1/backends", "so many wait", waiting).await;
+}
+
+async fn ask(node: &TestNode, mark: &str, priority: &str) -> Whole {
+    node.client().completions(marked("m1", mark)).header("x-nexus-priority", priority).whole().await
+}
+
+#[tokio::test]
+async fn busy_is_no_error_and_high_goes_before_normal() {
+    let gate = Gate::closed();
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi").after(&gate)).await;
+    let node = TestNode::start(&backend.entry("a", "concurrency = 1")).await;
+    let line = async {
+        backend.called(1).await;
+        let late = async {
+            queued(&node, 1).await;
+            let later = async {
+                queued(&node, 2).await;
+                let last = async {
+                    queued(&node, 3).await;
+                    gate.open();
+                };
+                tokio::join!(ask(&node, "urgent", "high"), last).0
+            };
+            tokio::join!(ask(&node, "third", "normal"), later)
+        };
+        let (second, (third, urgent)) = tokio::join!(ask(&node, "second", "3"), late);
+        [second, third, urgent]
+    };
+    let (first, waited) = tokio::join!(ask(&node, "first", ""), line);
+    assert_eq!((first.status, first.header("x-nexus-queue-position")), (200, None));
+    let positions = waited.each_ref().map(|reply| reply.header("x-nexus-queue-position"));
+    assert_eq!(positions, [Some("1"), Some("2"), Some("1")]);
+    for reply in &waited {
+        assert_eq!((reply.status, reply.header("x-nexus-route-reason")), (200, Some("capacity-overflow")));
+        assert!(reply.header("x-nexus-queue-eta").is_some_and(|seconds| seconds.parse::<u64>().is_ok()));
+    }
+    assert_eq!(marks(&backend), ["first", "urgent", "second", "third"]);
+    assert_eq!(backend.peak(), 1);
+    queued(&node, 0).await;
+}
+
+#[tokio::test]
+async fn streams_wait_as_well_and_go_to_whichever_backend_is_free_first() {
+    let (slow, quick) = (Gate::closed(), Gate::closed());
+    let answer = || Answer::stream(["data: 1\n\ndata: [DONE]\n\n"]);
+    let one = FakeBackend::always(&["m1"], answer().after(&slow)).await;
+    let two = FakeBackend::always(&["m1"], answer().after(&quick)).await;
+    let entries = one.entry("one", "concurrency = 1") + &two.entry("two", "concurrency = 1");
+    let node = TestNode::start(&entries).await;
+    let ask = || node.client().completions(stream("m1")).whole();
+    let third = async {
+        one.called(1).await;
+        two.called(1).await;
+        let open = async {
+            queued(&node, 1).await;
+            quick.open();
+        };
+        let (reply, ()) = tokio::join!(ask(), open);
+        slow.open();
+        reply
+    };
+    let (first, second, third) = tokio::join!(ask(), ask(), third);
+    assert_eq!((first.status, second.status, third.status), (200, 200, 200));
+    assert_eq!((third.header("x-nexus-backend"), third.header("x-nexus-queue-position")), (Some("two"), Some("1")));
+}
+
+#[tokio::test]
+async fn a_full_queue_says_so_at_once() {
+    let gate = Gate::closed();
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi").after(&gate)).await;
+    let node = TestNode::start(&(backend.entry("a", "concurrency = 1") + "[queue]\nmax_size = 1\n")).await;
+    let rest = async {
+        backend.called(1).await;
+        let too_many = async {
+            queued(&node, 1).await;
+            let error = node.chat("m1").await.error(503, "service_unavailable", "server_error");
+            assert_eq!(error["context"]["queue_depth"], 1);
+            let unknown = node.chat("nobody-has-this").await;
+            unknown.error(404, "model_not_found", "invalid_request_error");
+            gate.open();
+        };
+        tokio::join!(node.chat("m1"), too_many).0
+    };
+    let (first, second) = tokio::join!(node.chat("m1"), rest);
+    assert_eq!((first.status, second.status), (200, 200));
+}
+
+#[tokio::test]
+async fn whoever_waits_too_long_is_told_when_to_come_back() {
+    let gate = Gate::closed();
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi").after(&gate)).await;
+    let node = TestNode::start(&(backend.entry("a", "concurrency = 1") + "[queue]\nmax_wait_seconds = 1\n")).await;
+    let second = async {
+        backend.called(1).await;
+        let reply = node.chat("m1").await;
+        let error = reply.error(503, "service_unavailable", "server_error");
+        assert_eq!(reply.header("retry-after"), Some("1"));
+        assert_eq!(error["context"]["priority"], "normal");
+        queued(&node, 0).await;
+        gate.open();
+    };
+    let (first, ()) = tokio::join!(node.chat("m1"), second);
+    assert_eq!((first.status, backend.calls()), (200, 1));
+}
+
+#[tokio::test]
+async fn who_leaves_gives_up_its_place_and_its_slot_is_not_lost() {
+    let gate = Gate::closed();
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi").after(&gate)).await;
+    let node = TestNode::start(&backend.entry("a", "concurrency = 1")).await;
+    let others = async {
+        backend.called(1).await;
+        let leaver = node.client().completions(chat("m1")).whole();
+        let leaves = tokio::time::timeout(Duration::from_secs(60), async {
+            tokio::select! {
+                _ = leaver => panic!("nobody answers it"),
+                () = queued(&node, 1) => {}
+            }
+        });
+        leaves.await.expect("it waits and leaves");
+        queued(&node, 0).await;
+        gate.open();
+    };
+    let (first, ()) = tokio::join!(node.chat("m1"), others);
+    assert_eq!(first.status, 200);
+    assert_eq!(node.chat("m1").await.status, 200);
+    node.idle().await;
+}
+
+#[tokio::test]
+async fn nobody_waits_for_a_backend_that_was_taken_away() {
+    let backend = FakeBackend::always(&["m1"], Answer::stream(["data: 1\n\n"]).then_hang()).await;
+    let node = TestNode::start(&backend.entry("a", "concurrency = 1")).await;
+    let mut held = node.client().stream("m1").await;
+    held.read_to("data: 1").await;
+    let removal = async {
+        queued(&node, 1).await;
+        assert_eq!(node.client().delete("/nexus/v1/backends/a").whole().await.status, 200);
+    };
+    let (waited, ()) = tokio::join!(node.chat("m1"), removal);
+    waited.error(503, "service_unavailable", "server_error");
+}
