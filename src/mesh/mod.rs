@@ -302,8 +302,7 @@ impl Mesh {
         request: &Request,
         deadline: Duration,
     ) -> Result<Reply, ForwardError> {
-        let trusted = self.0.membership.load().key.is_keyed();
-        self.0.forward.forward(to, &hop, request, deadline, trusted).await
+        self.0.forward.forward(to, &hop, request, deadline).await
     }
 
     /// Leaves the present mesh and becomes a peer of another, on the same port: connections are closed, requests on them
