@@ -200,10 +200,25 @@ async fn nobody_serves_before_the_gateway_is_there_nor_in_circles() {
     let circle = Hop { visited: vec![one.id(), two.id()], ..one.hop(&two) };
     let end = one.mesh.forward(&two.id(), circle, &request("round"), Duration::from_secs(5)).await;
     assert_eq!(reason(end), RefusalReason::Loop);
-    let twice = request("twice");
-    let mut first = Box::pin(one.ask(&two, &twice));
-    assert!(timeout(Duration::from_millis(100), &mut first).await.is_err());
-    assert_eq!(reason(one.ask(&two, &twice).await), RefusalReason::Loop);
+}
+
+/// Agents use one id for calls that they make side by side: the id of a request says nothing about circles.
+#[tokio::test]
+async fn requests_of_one_id_are_served_side_by_side() {
+    let meeting = Arc::new(tokio::sync::Barrier::new(3));
+    let (one, two) = serving(move |request| {
+        let meeting = meeting.clone();
+        async move {
+            meeting.wait().await;
+            Ok(Reply::new(crate::exchange::full(request.body)))
+        }
+    })
+    .await;
+    let same = request("same");
+    let ends = futures_util::future::join_all((0..3).map(|_| one.ask(&two, &same))).await;
+    assert!(ends.iter().all(Result::is_ok), "{ends:?}");
+    drop(ends);
+    within(2, "nothing is left", || two.mesh.serving() == 0).await;
 }
 
 #[tokio::test]
