@@ -256,7 +256,7 @@ async fn start_mesh(
     }
     let listen = match config.mesh.listen.rsplit_once(':') {
         Some((host, port)) => resolve(env, host, port.parse().unwrap_or(0)).await?,
-        None => SocketAddr::new(http.ip(), http.port().checked_add(1).unwrap_or(0)),
+        None => mesh::Config::usual_listen(http),
     };
     let mine = registry.clone();
     let setup = mesh::Setup {

@@ -122,6 +122,15 @@ async fn a_hidden_backend_serves_no_peer_that_asks_for_what_another_offers() {
     }
 }
 
+/// Contract 3.1: a server for local clients only is still a peer of other machines.
+#[tokio::test]
+async fn a_server_on_loopback_listens_to_peers_everywhere() {
+    let node = crate::support::Plan::new("[mesh]\nenabled = true\nlisten = ''\n").start().await;
+    assert!(node.address.ip().is_loopback());
+    let listen = node.mesh_address();
+    assert_eq!((listen.ip().is_unspecified(), listen.port()), (true, node.address.port() + 1));
+}
+
 /// The owner checks again by its own rules: the stricter of the two wins.
 #[tokio::test]
 async fn the_owners_policy_holds_for_requests_of_others() {
