@@ -17,11 +17,11 @@ use crate::config::{Config, Lookup, Secrets, Warning};
 use crate::discovery::{self, Herald};
 use crate::env::Env;
 use crate::exchange::{Refusal, RefusalReason, Reply, Request, Serve};
-use crate::fleet::BackendSpec;
+use crate::fleet::{BackendFacts, BackendSpec};
 use crate::gateway::{Gateway, Manner};
 use crate::health;
 use crate::mesh::{self, Identity, Mesh, MeshKey};
-use crate::registry::Registry;
+use crate::registry::{Entry, Registry};
 use crate::route::Rules;
 
 /// All that a node is made from: the configuration, and what it only names.
@@ -256,7 +256,7 @@ async fn start_mesh(
     }
     let listen = match config.mesh.listen.rsplit_once(':') {
         Some((host, port)) => resolve(env, host, port.parse().unwrap_or(0)).await?,
-        None => SocketAddr::new(http.ip(), http.port().checked_add(1).unwrap_or(0)),
+        None => mesh::Config::usual_listen(http),
     };
     let mine = registry.clone();
     let setup = mesh::Setup {
@@ -266,12 +266,19 @@ async fn start_mesh(
         peer_name: peer_name(config, env),
         version: env!("CARGO_PKG_VERSION"),
         policies: policies_hash(config),
-        mine: Arc::new(move || {
-            let snapshot = mine.snapshot();
-            snapshot.entries.iter().filter(|entry| entry.spec.share).map(|entry| entry.facts()).collect()
-        }),
+        mine: Arc::new(move |keyed| mine.snapshot().entries.iter().filter_map(|entry| offer(entry, keyed)).collect()),
     };
     Ok(Some(Mesh::start(setup, env.clone()).await?))
+}
+
+/// What other peers are told of a backend, if anything. The gateway asks the same before it serves them.
+fn offer(entry: &Entry, keyed: bool) -> Option<BackendFacts> {
+    let spec = &entry.spec;
+    spec.is_offered(keyed).then(|| {
+        let mut facts = entry.facts();
+        facts.models.retain(|model| spec.offers(model, keyed));
+        facts
+    })
 }
 
 /// A short hash of what all peers should agree on.

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Tier, Zone};
+use super::{Model, Tier, Zone};
 
 /// What a backend is. A kind is not a dialect: most kinds speak OpenAI's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
@@ -241,6 +241,17 @@ impl BackendSpec {
         }
     }
 
+    /// Whether other peers may know of it and use it. Where they are not proven (`keyed` is false) nobody knows who asks:
+    /// what costs money is not for them.
+    pub fn is_offered(&self, keyed: bool) -> bool {
+        self.share && (keyed || self.kind.locality() == Locality::Local)
+    }
+
+    /// Whether other peers may know of a model of it and use it. Unproven ones are not given what leaves the machine.
+    pub fn offers(&self, model: &Model, keyed: bool) -> bool {
+        self.is_offered(keyed) && (keyed || !model.leaves_the_machine())
+    }
+
     /// Whether a client's `Authorization` may be sent on. A configured key always wins over it.
     pub fn passes_client_auth(&self) -> bool {
         self.key.is_none() && self.forward_client_auth.unwrap_or(self.source.is_configured())
@@ -322,6 +333,23 @@ mod tests {
     #[test]
     fn a_status_of_a_later_version_is_not_an_error() {
         assert_eq!(serde_json::from_str::<Status>("\"sleeping\"").ok(), Some(Status::Unrecognised));
+    }
+
+    #[test]
+    fn strangers_are_not_offered_what_costs_money_or_leaves_the_machine() {
+        let url = url::Url::parse("http://host:1").expect("a literal URL");
+        let (plain, leaving) = (Model::named("m"), Model::named("big:cloud"));
+        for (kind, share, model, to_proven, to_strangers) in [
+            (Kind::Ollama, true, &plain, true, true),
+            (Kind::Ollama, true, &leaving, true, false),
+            (Kind::OpenAi, true, &plain, true, false),
+            (Kind::Ollama, false, &plain, false, false),
+            (Kind::OpenAi, false, &plain, false, false),
+        ] {
+            let mut spec = BackendSpec::new("b", url.clone(), kind, Source::Static);
+            spec.share = share;
+            assert_eq!((spec.offers(model, true), spec.offers(model, false)), (to_proven, to_strangers), "{spec:?}");
+        }
     }
 
     #[test]

@@ -132,7 +132,7 @@ impl Gateway {
         check_caller(request, &asked)?;
 
         let chain = self.chain(request, &asked);
-        let world = survey::survey(&chain, &self.registry, self.mesh.as_ref());
+        let world = survey::survey(&chain, &self.registry, self.mesh.as_ref(), &request.origin);
         let plan = self.plan(&intent(request, &asked, self.manner.max_hops), &chain, &world);
         trip.planned(&chain, &plan);
 

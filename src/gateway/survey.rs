@@ -4,17 +4,22 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::exchange::Origin;
 use crate::fleet::{PeerId, PeerState, Status};
 use crate::mesh::Mesh;
 use crate::registry::{Offered, Registry};
 use crate::route::{Candidate, Chain, Offer, Place, World};
 
-/// All that routing may know, at this instant, of the models of `chain`.
-pub(super) fn survey(chain: &Chain, registry: &Registry, mesh: Option<&Mesh>) -> World {
+/// All that routing may know, at this instant, of the models of `chain`. A peer that asks is shown what it is offered,
+/// and nothing of third parties: its request has had its hop.
+pub(super) fn survey(chain: &Chain, registry: &Registry, mesh: Option<&Mesh>, origin: &Origin) -> World {
     let here = registry.snapshot();
-    let there = mesh.map(Remote::new);
+    let (for_peers, keyed) = (matches!(origin, Origin::Peer(_)), mesh.is_some_and(Mesh::is_keyed));
+    let there = mesh.filter(|_| !for_peers).map(Remote::new);
     let offers = chain.models().map(|name| {
-        let mut found: Vec<Found<'_>> = here.offering(name).iter().map(|offered| local(offered, mesh)).collect();
+        let ours = here.offering(name).iter();
+        let ours = ours.filter(|ours| !for_peers || ours.entry.spec.offers(&ours.model, keyed));
+        let mut found: Vec<Found<'_>> = ours.map(|offered| local(offered, mesh)).collect();
         if let Some(there) = &there {
             there.collect(name, &mut found);
         }

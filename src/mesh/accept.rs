@@ -1,10 +1,10 @@
 //! Their request here: a stream becomes a request, `Serve` answers it, the reply's bytes go back as they come. What may
 //! be served is the gateway's to say; here only what makes a request impossible is refused.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -16,7 +16,7 @@ use tokio::time::{Instant, sleep_until};
 use super::forward::{Sending, within};
 use super::junk::Junk;
 use super::wire::{self, Admitted, Answer, FrameError, Head, ReplyHead};
-use crate::exchange::{Body, Hop, Origin, Refusal, RefusalReason, Reply, Request, Serve};
+use crate::exchange::{Body, Origin, Refusal, RefusalReason, Reply, Request, Serve};
 use crate::fleet::{Load, PeerId};
 
 /// Without a reply within this, the entry is told that its request is being worked on.
@@ -42,12 +42,9 @@ pub(super) struct Accept {
     serve: OnceLock<Arc<dyn Serve>>,
     draining: AtomicBool,
     loads: ArcSwap<BTreeMap<String, Load>>,
-    in_progress: Mutex<BTreeSet<Ticket>>,
+    in_progress: AtomicUsize,
     buffered: AtomicU64,
 }
-
-/// What tells a request from another one: the same one again can only have gone in a circle.
-type Ticket = (String, String, Vec<PeerId>);
 
 impl Accept {
     pub(super) fn new(me: PeerId, junk: Arc<Junk>) -> Self {
@@ -57,7 +54,7 @@ impl Accept {
             serve: OnceLock::new(),
             draining: AtomicBool::new(false),
             loads: ArcSwap::default(),
-            in_progress: Mutex::default(),
+            in_progress: AtomicUsize::new(0),
             buffered: AtomicU64::new(0),
         }
     }
@@ -83,7 +80,7 @@ impl Accept {
 
     /// Forwarded requests being worked on.
     pub(super) fn in_progress(&self) -> usize {
-        self.in_progress.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.in_progress.load(Ordering::Relaxed)
     }
 
     /// One request from `from`, from its first byte to its last.
@@ -124,22 +121,19 @@ impl Accept {
         }
         let serve = self.serve.get().filter(|_| !self.is_draining());
         let serve = serve.ok_or_else(|| refusal(RefusalReason::Draining, "this peer takes no new requests"))?;
-        let ticket = self.ticket(&request, hop)?;
+        let turn = self.turn()?;
         let room = self.room(length)?;
         let load = self.loads.load().get(&hop.backend).copied();
-        Ok(Some(Opened { request, length, load, serve: serve.clone(), ticket, room }))
+        Ok(Some(Opened { request, length, load, serve: serve.clone(), turn, room }))
     }
 
-    fn ticket(&self, request: &Request, hop: &Hop) -> Result<TicketHeld<'_>, Refusal> {
-        let ticket = (request.id.as_str().to_owned(), hop.backend.clone(), hop.visited.clone());
-        let mut in_progress = self.in_progress.lock().unwrap_or_else(PoisonError::into_inner);
-        if in_progress.len() >= MAX_IN_PROGRESS {
+    fn turn(&self) -> Result<Turn<'_>, Refusal> {
+        let before = self.in_progress.fetch_add(1, Ordering::Relaxed);
+        let turn = Turn(self);
+        if before >= MAX_IN_PROGRESS {
             return Err(refusal(RefusalReason::Busy, "this peer works on too many requests"));
         }
-        if !in_progress.insert(ticket.clone()) {
-            return Err(refusal(RefusalReason::Loop, "this peer works on the same request already"));
-        }
-        Ok(TicketHeld { accept: self, ticket: Some(ticket) })
+        Ok(turn)
     }
 
     fn room(&self, bytes: u64) -> Result<Room<'_>, Refusal> {
@@ -159,7 +153,7 @@ impl Accept {
         sending: &mut Sending,
         mut receive: RecvStream,
     ) -> Option<Result<Served<'a>, Refusal>> {
-        let Opened { mut request, length, load, serve, ticket, room } = opened;
+        let Opened { mut request, length, load, serve, turn, room } = opened;
         let mut cancelled = pin!(sending.stream.stopped());
         let admitted = wire::frame(&Answer { admitted: Some(Admitted { load }), ..Answer::default() })?;
         let work = async {
@@ -174,7 +168,7 @@ impl Accept {
             tokio::select! {
                 biased;
                 _ = &mut cancelled => return None,
-                served = &mut work => return Some(served.map(|reply| Served { reply, load, _ticket: ticket })),
+                served = &mut work => return Some(served.map(|reply| Served { reply, load, _turn: turn })),
                 () = &mut late, if !told => {
                     told = true;
                     sending.stream.write_chunk(admitted.clone()).await.ok()?;
@@ -190,7 +184,7 @@ struct Opened<'a> {
     length: u64,
     load: Option<Load>,
     serve: Arc<dyn Serve>,
-    ticket: TicketHeld<'a>,
+    turn: Turn<'a>,
     room: Room<'a>,
 }
 
@@ -198,19 +192,15 @@ struct Opened<'a> {
 struct Served<'a> {
     reply: Reply,
     load: Option<Load>,
-    _ticket: TicketHeld<'a>,
+    _turn: Turn<'a>,
 }
 
-struct TicketHeld<'a> {
-    accept: &'a Accept,
-    ticket: Option<Ticket>,
-}
+/// Counts a request that is being worked on.
+struct Turn<'a>(&'a Accept);
 
-impl Drop for TicketHeld<'_> {
+impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
-            self.accept.in_progress.lock().unwrap_or_else(PoisonError::into_inner).remove(&ticket);
-        }
+        self.0.in_progress.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -259,7 +249,7 @@ async fn at_end(receive: &mut RecvStream) -> bool {
 
 /// Sends the reply as it comes, until it ends, breaks, or nobody wants it.
 async fn pass_on(served: Served<'_>, mut sending: Sending) {
-    let Served { reply, load, _ticket } = served;
+    let Served { reply, load, _turn } = served;
     let (parts, body) = reply.into_parts();
     let head = Answer { reply: Some(ReplyHead::new(&parts, load)), ..Answer::default() };
     let Some(head) = wire::frame(&head) else { return };

@@ -1,5 +1,6 @@
 //! `[mesh]`: which mesh this node is a peer of, and how it is found.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use schemars::JsonSchema;
@@ -19,7 +20,7 @@ pub struct Config {
     pub key_file: String,
     /// The name of this peer for people. Empty: the host name.
     pub peer_name: String,
-    /// One UDP address for gossip and forwarded requests. Empty: the server's host, and its port + 1.
+    /// One UDP address for gossip and forwarded requests. Empty: every address of this machine, port server.port + 1.
     pub listen: String,
     /// `host:port` told to other peers. Empty: every usable address of this machine.
     pub advertise: Vec<String>,
@@ -58,6 +59,13 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Where to listen unless `listen` says: peers are on other machines, wherever clients may come from. `server` is the
+    /// address of the HTTP server; port 0 (any) where there is none after its own.
+    pub fn usual_listen(server: SocketAddr) -> SocketAddr {
+        let every: IpAddr = if server.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+        SocketAddr::new(every, server.port().checked_add(1).unwrap_or(0))
+    }
+
     /// Time between rounds of gossip.
     pub fn gossip_interval(&self) -> Duration {
         Duration::from_millis(self.gossip_interval_ms)
@@ -80,5 +88,26 @@ impl std::fmt::Debug for Config {
             .field("name", &self.name)
             .field("keyed", &!self.key.is_empty())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server for local clients only is a peer like any other.
+    #[test]
+    fn peers_are_listened_to_everywhere_unless_the_configuration_says_otherwise() {
+        for (server, listen) in [
+            ("127.0.0.1:8000", "0.0.0.0:8001"),
+            ("0.0.0.0:8000", "0.0.0.0:8001"),
+            ("192.168.1.5:9", "0.0.0.0:10"),
+            ("[::1]:8000", "[::]:8001"),
+            ("[::]:8000", "[::]:8001"),
+            ("127.0.0.1:65535", "0.0.0.0:0"),
+        ] {
+            let server = server.parse().expect("literal");
+            assert_eq!(Config::usual_listen(server), listen.parse().expect("literal"), "{server}");
+        }
     }
 }

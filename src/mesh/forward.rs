@@ -56,18 +56,17 @@ pub(super) struct Forward {
 }
 
 impl Forward {
-    /// Forwards `request` to `to`, and gives its reply as soon as the head of it is there. `trusted`: the other end has
-    /// proven that it belongs here. Dropping the future or the body of the reply cancels the request there.
+    /// Forwards `request` to `to`, and gives its reply as soon as the head of it is there. Dropping the future or the body
+    /// of the reply cancels the request there.
     pub(super) async fn forward(
         &self,
         to: &PeerId,
         hop: &Hop,
         request: &Request,
         deadline: Duration,
-        trusted: bool,
     ) -> Result<Reply, ForwardError> {
         let mut outcome = Outcome { counters: &self.counters, to, result: "cancelled" };
-        let result = self.exchange(to, hop, request, Instant::now() + deadline, trusted).await;
+        let result = self.exchange(to, hop, request, Instant::now() + deadline).await;
         outcome.result = match &result {
             Ok(_) => "answered",
             Err(ForwardError::Unreachable(_)) => "unreachable",
@@ -84,9 +83,8 @@ impl Forward {
         hop: &Hop,
         request: &Request,
         deadline: Instant,
-        trusted: bool,
     ) -> Result<Reply, ForwardError> {
-        let head = wire::frame(&Head::new(hop, request, trusted)).ok_or_else(too_long)?;
+        let head = wire::frame(&Head::new(hop, request)).ok_or_else(too_long)?;
         if request.body.len() as u64 > wire::MAX_BODY {
             return Err(too_long());
         }

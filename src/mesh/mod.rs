@@ -52,8 +52,9 @@ use crate::env::{Announcement, Env};
 use crate::exchange::{Hop, Reply, Request, Serve};
 use crate::fleet::{BackendFacts, PEER_SERVICE, PeerId};
 
-/// Asked once per round of gossip for our own shared backends. It must be quick.
-pub type Mine = Arc<dyn Fn() -> Vec<BackendFacts> + Send + Sync>;
+/// Asked once per round of gossip for those of our own backends that are for other peers: proven ones (`true`) or
+/// whoever comes. It must be quick.
+pub type Mine = Arc<dyn Fn(bool) -> Vec<BackendFacts> + Send + Sync>;
 
 /// What a mesh is started with.
 pub struct Setup {
@@ -69,7 +70,7 @@ pub struct Setup {
     pub version: &'static str,
     /// Hash of the policies that this node runs under.
     pub policies: String,
-    /// Our own shared backends.
+    /// Our own backends, as far as they are for others.
     pub mine: Mine,
 }
 
@@ -301,8 +302,7 @@ impl Mesh {
         request: &Request,
         deadline: Duration,
     ) -> Result<Reply, ForwardError> {
-        let trusted = self.0.membership.load().key.is_keyed();
-        self.0.forward.forward(to, &hop, request, deadline, trusted).await
+        self.0.forward.forward(to, &hop, request, deadline).await
     }
 
     /// Leaves the present mesh and becomes a peer of another, on the same port: connections are closed, requests on them

@@ -213,7 +213,7 @@ impl Gossiping<'_> {
         } else {
             told.about.clone()
         };
-        let mine = (ours.mine)();
+        let mine = (ours.mine)(self.membership.key.is_keyed());
         accept.set_loads(mine.iter().map(|backend| (backend.about.name.clone(), backend.load)).collect());
         let (peers, now) = (self.rounds.peers.load_full(), Instant::now());
         let alive =
@@ -226,7 +226,7 @@ impl Gossiping<'_> {
         }
         *told = now_true;
         let Told { about, sees, mine } = told;
-        let facts = publish::facts(about, sees.iter().cloned(), mine, self.membership.key.is_keyed());
+        let facts = publish::facts(about, sees.iter().cloned(), mine);
         self.handle.with_chitchat(|chitchat| publish::tell(chitchat.self_node_state(), &facts)).await;
     }
 

@@ -80,8 +80,8 @@ pub(super) enum HeadError {
 }
 
 impl<'a> Head<'a> {
-    /// The head of `request`, forwarded as `hop` says. Where the other end is not proven, it is not given credentials.
-    pub(super) fn new(hop: &'a Hop, request: &'a Request, trusted: bool) -> Self {
+    /// The head of `request`, forwarded as `hop` says.
+    pub(super) fn new(hop: &'a Hop, request: &'a Request) -> Self {
         Head {
             v: VERSION,
             dialect: DIALECT.into(),
@@ -97,9 +97,7 @@ impl<'a> Head<'a> {
             client: (&*request.client).into(),
             zone: hop.zone,
             tier: hop.tier,
-            headers: outbound(&request.headers, |name| {
-                goes_to_a_backend(name) && (trusted || name != http::header::AUTHORIZATION)
-            }),
+            headers: outbound(&request.headers, travels),
             body: request.body.len() as u64,
         }
     }
@@ -132,7 +130,7 @@ impl<'a> Head<'a> {
             zone: self.zone,
             tier: self.tier,
         };
-        let headers = inbound(self.headers.iter().map(|(name, value)| (&**name, &**value)), goes_to_a_backend);
+        let headers = inbound(self.headers.iter().map(|(name, value)| (&**name, &**value)), travels);
         Ok(Request {
             id,
             endpoint: self.endpoint,
@@ -204,10 +202,10 @@ impl ReplyHead {
     }
 }
 
-/// What a backend may need to know of the client's headers.
-fn goes_to_a_backend(name: &HeaderName) -> bool {
-    use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE};
-    [ACCEPT, AUTHORIZATION, CONTENT_TYPE].contains(name)
+/// What the owner may need to know of the client's headers. Credentials are for the peer that they were shown to.
+fn travels(name: &HeaderName) -> bool {
+    use http::header::{ACCEPT, CONTENT_TYPE};
+    [ACCEPT, CONTENT_TYPE].contains(name)
         || name.as_str().starts_with("x-nexus-")
         || name.as_str().starts_with("openai-")
 }

@@ -1,5 +1,7 @@
 //! `nexus mesh invite`: a token for the next machine; makes the mesh key if there is none.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
 use clap::Args;
 use serde_json::Value as Json;
 
@@ -9,6 +11,7 @@ use crate::cli::config::fresh_key;
 use crate::cli::{ConfigFile, print, tell};
 use crate::config::{self, Config, Editor};
 use crate::env::{Net, RealNet, Seed};
+use crate::mesh;
 
 /// Print a one-line token that holds the name, the key and the addresses of this mesh.
 ///
@@ -56,19 +59,24 @@ async fn addresses(client: &Client) -> Vec<String> {
         return told;
     }
     let (host, port) = listens(config);
-    match host.parse::<std::net::IpAddr>() {
+    match host.parse::<IpAddr>() {
         Ok(ip) if ip.is_unspecified() => {
-            RealNet.own_addresses().into_iter().map(|ip| std::net::SocketAddr::new(ip, port).to_string()).collect()
+            RealNet.own_addresses().into_iter().map(|ip| SocketAddr::new(ip, port).to_string()).collect()
         }
-        Ok(ip) => vec![std::net::SocketAddr::new(ip, port).to_string()],
+        Ok(ip) => vec![SocketAddr::new(ip, port).to_string()],
         Err(_) => vec![format!("{host}:{port}")],
     }
 }
 
-/// `mesh.listen`, or the server's host and the port after its own.
+/// `mesh.listen`, or where a peer listens without it.
 fn listens(config: &Config) -> (String, u16) {
     match config::host_and_port(&config.mesh.listen) {
         Some((host, port)) => (host.to_owned(), port),
-        None => (config.server.host.clone(), config.server.port.saturating_add(1)),
+        None => {
+            let server =
+                config.server.host.trim_matches(['[', ']']).parse().unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+            let usual = mesh::Config::usual_listen(SocketAddr::new(server, config.server.port));
+            (usual.ip().to_string(), usual.port())
+        }
     }
 }

@@ -131,7 +131,7 @@ async fn what_cannot_start_says_why_in_one_line() {
             peer_name: String::new(),
             version: "0.1.0",
             policies: String::new(),
-            mine: Arc::new(Vec::new),
+            mine: Arc::new(|_| Vec::new()),
         };
         Mesh::start(setup, env).await.err().expect("it cannot start").to_string()
     };

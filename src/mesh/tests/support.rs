@@ -110,7 +110,7 @@ async fn launch(name: &str, config: Config, directory: tempfile::TempDir, listen
         peer_name: name.to_owned(),
         version: "0.1.0",
         policies: "none".to_owned(),
-        mine: Arc::new(move || vec![offer.clone()]),
+        mine: Arc::new(move |_| vec![offer.clone()]),
     };
     let mesh = Mesh::start(setup, env.clone()).await.expect("a mesh");
     Node { mesh, env, cable, directory }

@@ -137,7 +137,7 @@ async fn junk_changes_nothing() {
     assert!(raw(&connection, b"\0\0").await.is_none(), "half a frame is no frame");
 
     let hop = one.hop(&two);
-    let good = wire::frame(&wire::Head::new(&hop, &request("1234"), true)).expect("short");
+    let good = wire::frame(&wire::Head::new(&hop, &request("1234"))).expect("short");
     for body in ["123", "12345"] {
         let answer = raw(&connection, &[&good[..], body.as_bytes()].concat()).await.expect("an answer");
         assert_eq!(answer["refused"]["reason"], "malformed", "a body of another length than its head says");

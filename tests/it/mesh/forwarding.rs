@@ -241,14 +241,19 @@ async fn one_request_has_one_id_in_every_log() {
     assert!(!log.text().contains("MARKER") && !log.text().contains(KEY), "{}", log.text());
 }
 
-/// A client's own key is not for machines that the operator of this one does not run. C14.
+/// C14: a client's own key is not for machines that the operator of this one does not run, whatever their owner says.
 #[tokio::test]
-async fn a_clients_key_does_not_leave_in_an_answer_or_to_a_found_backend() {
-    let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
-    let (near, _far) = pair("", &backend.entry("a", "forward_client_auth = false"), "m1").await;
-    let reply = near.client().completions(chat("m1")).header("authorization", "Bearer mine").whole().await;
-    assert_eq!(reply.status, 200);
-    assert_eq!(backend.requests()[0].header("authorization"), None);
+async fn a_clients_key_never_leaves_the_peer_it_was_shown_to() {
+    for more in ["", "forward_client_auth = true"] {
+        let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+        let (near, far) = pair("", &backend.entry("a", more), "m1").await;
+        for (node, sees) in [(&near, None), (&far, Some("Bearer mine"))] {
+            let reply = node.client().completions(chat("m1")).header("authorization", "Bearer mine").whole().await;
+            assert_eq!(reply.status, 200);
+            let seen = backend.requests().pop().expect("a request");
+            assert_eq!(seen.header("authorization"), sees, "{more}");
+        }
+    }
 }
 
 /// Many streams over one hop, some clients stay, some leave before the head, some

@@ -96,6 +96,41 @@ async fn a_backend_that_is_not_shared_is_its_peers_own() {
     assert_eq!(mine.calls(), 1);
 }
 
+/// What is not offered to others is not used for them either, where another backend has the same model.
+#[tokio::test]
+async fn a_hidden_backend_serves_no_peer_that_asks_for_what_another_offers() {
+    let money = "type = 'openai'\napi_key_env = 'CLOUD_KEY'\npriority = 1";
+    for (key, how) in [(KEY, "share = false\npriority = 1"), (OPEN, "share = false\npriority = 1"), (OPEN, money)] {
+        let hidden = FakeBackend::always(&["m1"], Answer::says("hidden")).await;
+        let shown = FakeBackend::script(&["m1"], |request| match request.number {
+            0..4 => Answer::says("shown"),
+            _ => Answer::json(500, "{}"),
+        })
+        .await;
+        let order = "[routing]\nstrategy = 'priority_only'\n".to_owned();
+        let config = order + &hidden.entry("hidden", how) + &shown.entry("shown", "");
+        let far = peer("far", key, &[], &config).variable("CLOUD_KEY", "sk-own").start().await;
+        let near = peer("near", key, &[&far], "").start().await;
+        offers(&near, "m1").await;
+        for _ in 0..4 {
+            let reply = near.chat("m1").await;
+            assert_eq!((reply.status, reply.header("x-nexus-backend")), (200, Some("shown")), "{how}");
+        }
+        assert_ne!(near.chat("m1").await.status, 200, "nor where nothing else is left");
+        assert_eq!(hidden.calls(), 0, "{how}");
+        assert_eq!(far.chat("m1").await.header("x-nexus-backend"), Some("hidden"), "at home it is used");
+    }
+}
+
+/// Contract 3.1: a server for local clients only is still a peer of other machines.
+#[tokio::test]
+async fn a_server_on_loopback_listens_to_peers_everywhere() {
+    let node = crate::support::Plan::new("[mesh]\nenabled = true\nlisten = ''\n").start().await;
+    assert!(node.address.ip().is_loopback());
+    let listen = node.mesh_address();
+    assert_eq!((listen.ip().is_unspecified(), listen.port()), (true, node.address.port() + 1));
+}
+
 /// The owner checks again by its own rules: the stricter of the two wins.
 #[tokio::test]
 async fn the_owners_policy_holds_for_requests_of_others() {
