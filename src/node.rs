@@ -20,7 +20,7 @@ use crate::exchange::{Refusal, RefusalReason, Reply, Request, Serve};
 use crate::fleet::BackendSpec;
 use crate::gateway::{Gateway, Manner};
 use crate::health;
-use crate::mesh::{self, Identity, Mesh, MeshKey};
+use crate::mesh::{self, Identity, Mesh};
 use crate::registry::Registry;
 use crate::route::Rules;
 
@@ -343,11 +343,10 @@ struct Member {
 }
 
 impl api::Membership for Member {
-    fn join(&self, name: String, key: String, seeds: Vec<String>) -> BoxFuture<'_, Result<(), String>> {
+    fn join(&self, membership: mesh::Membership) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             let Some(mesh) = &self.mesh else { return Err("the mesh is off on this node".to_owned()) };
-            let key = MeshKey::configured(&key).map_err(|error| error.to_string())?;
-            mesh.rejoin(mesh::Membership { name, key, seeds }).await.map_err(|error| error.to_string())?;
+            mesh.rejoin(membership).await.map_err(|error| error.to_string())?;
             if self.mdns {
                 self.herald.send_replace(Some(herald_of(mesh)));
             }

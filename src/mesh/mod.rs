@@ -7,6 +7,7 @@ mod config;
 
 mod identity;
 mod key;
+mod membership;
 mod tls;
 
 mod dial;
@@ -45,6 +46,7 @@ pub use forward::{ADMISSION_DEADLINE, ForwardError};
 pub use hints::PeerHint;
 pub use identity::{Identity, IdentityError};
 pub use key::{KeyError, MeshKey};
+pub use membership::{InvalidField, Membership, host_and_port, wrong_fields};
 pub use peers::{Peer, PeerBackend, Peers};
 pub use warnings::Warning;
 
@@ -71,17 +73,6 @@ pub struct Setup {
     pub policies: String,
     /// Our own shared backends.
     pub mine: Mine,
-}
-
-/// Which mesh a node belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Membership {
-    /// Its name.
-    pub name: String,
-    /// Its key.
-    pub key: MeshKey,
-    /// `host:port` of peers to try.
-    pub seeds: Vec<String>,
 }
 
 /// This node as other peers see it.
@@ -388,8 +379,9 @@ async fn resolve(entries: &[String], env: &Env) -> Result<Vec<SocketAddr>, Start
     let mut addresses = Vec::new();
     for entry in entries {
         let wrong = |reason: String| StartError::Advertise { entry: entry.clone(), reason };
-        let (host, port) = hints::host_and_port(entry).ok_or_else(|| wrong("it has no host or no port".to_owned()))?;
-        let resolved = env.net.resolve(host, port).await.map_err(|error| wrong(error.to_string()))?;
+        let place = host_and_port(entry).filter(|(_, port)| *port != 0);
+        let (host, port) = place.ok_or_else(|| wrong("it has no host or no port".to_owned()))?;
+        let resolved = env.net.resolve(host.to_owned(), port).await.map_err(|error| wrong(error.to_string()))?;
         addresses.extend(resolved);
     }
     Ok(addresses)
