@@ -1,6 +1,6 @@
 //! `/nexus/v1/backends`: every backend of the mesh, and those of this peer to add and remove.
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use tracing::info;
 
+use super::path::Rest;
 use super::{Manage, View, respond};
 use crate::backend::{self, Detected};
 use crate::dialect::Fault;
@@ -186,7 +187,7 @@ async fn read(addition: Addition, manage: &Manage) -> Result<BackendSpec, Fault>
     Ok(spec)
 }
 
-pub(super) async fn remove(State(manage): State<Manage>, Path(name): Path<String>) -> Response {
+pub(super) async fn remove(State(manage): State<Manage>, Rest(name): Rest) -> Response {
     match manage.registry.remove(&name) {
         Some(entry) => {
             info!(backend = entry.spec.name.as_str(), "Backend removed");

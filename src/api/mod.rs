@@ -8,6 +8,7 @@ mod health;
 mod mesh;
 mod models;
 mod openai;
+mod path;
 mod respond;
 mod serve;
 
