@@ -12,7 +12,9 @@ use super::path::Rest;
 use super::{Manage, View, respond};
 use crate::backend::{self, Detected};
 use crate::dialect::Fault;
-use crate::fleet::{BackendFacts, BackendSpec, Kind, Load, Locality, Model, PeerState, Source, root_url};
+use crate::fleet::{
+    BackendFacts, BackendSpec, Kind, Load, Locality, Model, NAME_LIMIT, PeerState, Source, is_fit_name, root_url,
+};
 use crate::registry::Entry;
 
 /// A backend as the command line and dashboards see it.
@@ -137,9 +139,6 @@ struct Addition {
 /// The largest body of a management call.
 const BODY_LIMIT: usize = 64 << 10;
 
-/// The longest name that still makes a readable table.
-const NAME_LIMIT: usize = 128;
-
 pub(super) async fn add(State(manage): State<Manage>, request: Request) -> Response {
     let added = async {
         let (_, body) = respond::whole_body_of(request, BODY_LIMIT).await?;
@@ -160,7 +159,7 @@ pub(super) async fn add(State(manage): State<Manage>, request: Request) -> Respo
 async fn read(addition: Addition, manage: &Manage) -> Result<BackendSpec, Fault> {
     let url = root_url(&addition.url).map_err(|error| Fault::bad_request(error.to_string()))?;
     let name = addition.name.unwrap_or_else(|| url.host_str().unwrap_or("backend").to_owned());
-    if name.trim().is_empty() || name.len() > NAME_LIMIT || name.chars().any(char::is_control) {
+    if !is_fit_name(&name) {
         let rule = format!("Invalid name: use 1 to {NAME_LIMIT} visible characters");
         return Err(Fault::bad_request(rule));
     }
