@@ -135,6 +135,7 @@ struct Inner {
     hints: Arc<hints::Hints>,
     rounds: Arc<round::Rounds>,
     forward: forward::Forward,
+    names: (Arc<str>, Arc<str>),
     membership: ArcSwap<Membership>,
     gossiping: Mutex<CancellationToken>,
     _attendant: Arc<attend::Attendant>,
@@ -164,6 +165,7 @@ impl Mesh {
             gossip::Courier { endpoint: endpoint.clone(), mailbox: mailbox.clone(), counters: counters.clone(), junk };
         let started = env.clock.unix_millis();
         let name = presentable(&peer_name, identity.id());
+        let names = (name.as_str().into(), peers::distinct(&name, identity.id()).into());
         let ours = round::Ours { name, version, policies, started, advertise, listen, mine };
         let rounds = round::Rounds::new(config, ours, env.clone(), accept.clone(), courier, counters.clone());
         let hints = hints::Hints::new(endpoint.clone(), env.clone());
@@ -186,6 +188,7 @@ impl Mesh {
             hints,
             rounds: Arc::new(rounds),
             forward,
+            names,
             membership: ArcSwap::from_pointee(membership),
             gossiping: Mutex::new(CancellationToken::new()),
             _attendant: attendant,
@@ -218,13 +221,19 @@ impl Mesh {
         let (rounds, membership) = (&self.0.rounds, self.0.membership.load());
         Myself {
             id: self.0.identity.id().clone(),
-            name: rounds.ours.name.clone(),
+            name: self.name().as_ref().to_owned(),
             addresses: rounds.addresses(),
             keyed: membership.key.is_keyed(),
             mesh_name: membership.name.clone(),
             listen: rounds.ours.listen,
             draining: self.0.accept.is_draining(),
         }
+    }
+
+    /// What this node is called by people: with its id behind it while another living peer goes by the same name.
+    pub fn name(&self) -> Arc<str> {
+        let (plain, distinct) = &self.0.names;
+        if self.0.rounds.peers.load().namesake { distinct.clone() } else { plain.clone() }
     }
 
     /// The other peers, as they were heard of last.
@@ -247,7 +256,7 @@ impl Mesh {
         let myself = self.myself();
         let txt = [
             ("id", myself.id.to_string()),
-            ("name", myself.name),
+            ("name", self.0.rounds.ours.name.clone()),
             ("mesh", self.mesh_tag()),
             ("version", self.0.rounds.ours.version.to_owned()),
         ];
