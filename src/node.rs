@@ -20,7 +20,7 @@ use crate::exchange::{Refusal, RefusalReason, Reply, Request, Serve};
 use crate::fleet::{BackendFacts, BackendSpec};
 use crate::gateway::{Gateway, Manner};
 use crate::health;
-use crate::mesh::{self, Identity, Mesh, MeshKey};
+use crate::mesh::{self, Identity, Mesh};
 use crate::registry::{Entry, Registry};
 use crate::route::Rules;
 
@@ -57,6 +57,11 @@ pub enum StartError {
     /// The routing rules contradict themselves.
     #[error("{0}")]
     Rules(String),
+    /// The data directory is under a home directory, and nobody says where that is.
+    #[error(
+        "data_dir: `{0}` is under the home directory, and HOME is not set: name another in data_dir or NEXUS_DATA_DIR"
+    )]
+    DataDir(String),
     /// Keys that are named cannot be found.
     #[error("{0}")]
     Secrets(String),
@@ -104,6 +109,7 @@ pub async fn start(blueprint: Blueprint, env: Env) -> Result<Node, StartError> {
 async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
     let Blueprint { config, backends, secrets } = blueprint;
     check_clock(env)?;
+    check_data_dir(&config)?;
     let rules = rules(&config)?;
 
     let address = resolve(env, &config.server.host, config.server.port).await?;
@@ -217,6 +223,12 @@ fn check_clock(env: &Env) -> Result<(), StartError> {
     }
     let stamp = jiff::Timestamp::from_second(i64::try_from(now.as_secs()).unwrap_or(0));
     Err(StartError::Clock(stamp.map_or_else(|_| "1970".to_owned(), |stamp| stamp.to_string())))
+}
+
+/// A `~` that is still there stands for nothing; a directory of that name is not what anybody means.
+fn check_data_dir(config: &Config) -> Result<(), StartError> {
+    let homeless = config.mesh.enabled && Path::new(&config.data_dir).starts_with("~");
+    if homeless { Err(StartError::DataDir(config.data_dir.clone())) } else { Ok(()) }
 }
 
 fn rules(config: &Config) -> Result<Rules, StartError> {
@@ -351,11 +363,10 @@ struct Member {
 }
 
 impl api::Membership for Member {
-    fn join(&self, name: String, key: String, seeds: Vec<String>) -> BoxFuture<'_, Result<(), String>> {
+    fn join(&self, membership: mesh::Membership) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             let Some(mesh) = &self.mesh else { return Err("the mesh is off on this node".to_owned()) };
-            let key = MeshKey::configured(&key).map_err(|error| error.to_string())?;
-            mesh.rejoin(mesh::Membership { name, key, seeds }).await.map_err(|error| error.to_string())?;
+            mesh.rejoin(membership).await.map_err(|error| error.to_string())?;
             if self.mdns {
                 self.herald.send_replace(Some(herald_of(mesh)));
             }

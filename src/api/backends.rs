@@ -1,6 +1,6 @@
 //! `/nexus/v1/backends`: every backend of the mesh, and those of this peer to add and remove.
 
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
@@ -8,10 +8,13 @@ use serde_json::json;
 use tokio::time::Instant;
 use tracing::info;
 
+use super::path::Rest;
 use super::{Manage, View, respond};
 use crate::backend::{self, Detected};
 use crate::dialect::Fault;
-use crate::fleet::{BackendFacts, BackendSpec, Kind, Load, Locality, Model, PeerState, Source, root_url};
+use crate::fleet::{
+    BackendFacts, BackendSpec, Kind, Load, Locality, Model, NAME_LIMIT, PeerState, Source, is_fit_name, root_url,
+};
 use crate::registry::Entry;
 
 /// A backend as the command line and dashboards see it.
@@ -138,9 +141,6 @@ struct Addition {
 /// The largest body of a management call.
 const BODY_LIMIT: usize = 64 << 10;
 
-/// The longest name that still makes a readable table.
-const NAME_LIMIT: usize = 128;
-
 pub(super) async fn add(State(manage): State<Manage>, request: Request) -> Response {
     let added = async {
         let (_, body) = respond::whole_body_of(request, BODY_LIMIT).await?;
@@ -161,7 +161,7 @@ pub(super) async fn add(State(manage): State<Manage>, request: Request) -> Respo
 async fn read(addition: Addition, manage: &Manage) -> Result<BackendSpec, Fault> {
     let url = root_url(&addition.url).map_err(|error| Fault::bad_request(error.to_string()))?;
     let name = addition.name.unwrap_or_else(|| url.host_str().unwrap_or("backend").to_owned());
-    if name.trim().is_empty() || name.len() > NAME_LIMIT || name.chars().any(char::is_control) {
+    if !is_fit_name(&name) {
         let rule = format!("Invalid name: use 1 to {NAME_LIMIT} visible characters");
         return Err(Fault::bad_request(rule));
     }
@@ -188,7 +188,7 @@ async fn read(addition: Addition, manage: &Manage) -> Result<BackendSpec, Fault>
     Ok(spec)
 }
 
-pub(super) async fn remove(State(manage): State<Manage>, Path(name): Path<String>) -> Response {
+pub(super) async fn remove(State(manage): State<Manage>, Rest(name): Rest) -> Response {
     match manage.registry.remove(&name) {
         Some(entry) => {
             info!(backend = entry.spec.name.as_str(), "Backend removed");

@@ -8,11 +8,12 @@ use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::time::Instant;
+use tracing::warn;
 
 use super::{Manage, View, respond};
 use crate::dialect::Fault;
 use crate::fleet::{BackendFacts, PeerState};
-use crate::mesh::{Mesh, Peer};
+use crate::mesh::{Membership, Mesh, Peer};
 
 #[derive(Serialize)]
 struct PeerView {
@@ -147,12 +148,11 @@ fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// What `nexus mesh join` sends.
+/// What `nexus mesh join` sends. The name and the key must be there, for without them a slip would lead a node out of
+/// its mesh; an empty key asks for an open one.
 #[derive(Deserialize)]
 struct Joining {
-    #[serde(default)]
     name: String,
-    #[serde(default)]
     key: String,
     #[serde(default)]
     seeds: Vec<String>,
@@ -172,7 +172,13 @@ pub(super) async fn join(State(manage): State<Manage>, request: Request) -> Resp
         let joining: Joining =
             serde_json::from_slice(&body).map_err(|error| Fault::bad_request(format!("Invalid request: {error}")))?;
         let Joining { name, key, seeds } = joining;
-        manage.membership.join(name, key, seeds).await.map_err(Fault::bad_request)
+        let membership =
+            Membership::read(&name, &key, &seeds).map_err(|wrong| Fault::bad_request(format!("Invalid {wrong}")))?;
+        if !membership.key.is_keyed() {
+            let means = "any peer on this network may join, and see models and prompts; close it: nexus mesh invite";
+            warn!(mesh = name, "Joining an open mesh: {means}");
+        }
+        manage.membership.join(membership).await.map_err(Fault::bad_request)
     };
     match joined.await {
         Ok(()) => respond::json(StatusCode::OK, &json!({ "joined": true })),

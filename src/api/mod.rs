@@ -8,6 +8,7 @@ mod health;
 mod mesh;
 mod models;
 mod openai;
+mod path;
 mod respond;
 mod serve;
 
@@ -49,12 +50,7 @@ pub struct Parts {
 /// Changes the mesh that a running node is a peer of.
 pub trait Membership: Send + Sync + 'static {
     /// Leaves the mesh it is in and joins another.
-    fn join(
-        &self,
-        name: String,
-        key: String,
-        seeds: Vec<String>,
-    ) -> futures_util::future::BoxFuture<'_, Result<(), String>>;
+    fn join(&self, membership: crate::mesh::Membership) -> futures_util::future::BoxFuture<'_, Result<(), String>>;
 }
 
 #[derive(Clone)]

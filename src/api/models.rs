@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::path::Rest;
 use super::{View, respond};
 use crate::dialect::Fault;
 use crate::fleet::{Model, PeerState, Status};
@@ -76,7 +77,7 @@ fn asks_for_unique(query: &str) -> bool {
     query.split('&').any(|pair| matches!(pair, "unique" | "unique=true" | "unique=1"))
 }
 
-pub(super) async fn one(State(view): State<View>, Path(id): Path<String>) -> Response {
+pub(super) async fn one(State(view): State<View>, Rest(id): Rest) -> Response {
     match all(&view).into_iter().find(|entry| entry.id == id) {
         Some(entry) => respond::json(StatusCode::OK, &entry),
         None => {

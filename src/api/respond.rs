@@ -1,8 +1,10 @@
 //! How replies and errors leave: JSON, and every error in OpenAI's shape.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::response::Response;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
@@ -48,16 +50,36 @@ pub(super) async fn no_such_method(method: http::Method, uri: http::Uri) -> Resp
 /// instead of a broken connection.
 const DRAINED_TIMES: usize = 8;
 
+/// How long a client may pause between two pieces of a body.
+const PIECE_DEADLINE: Duration = Duration::from_secs(15);
+
 /// The whole body of a request.
 ///
 /// # Errors
 /// It is larger than `limit` bytes, or the client stopped sending.
 pub(super) async fn whole_body(body: Body, limit: usize) -> Result<Bytes, Fault> {
-    match Limited::new(body, limit).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Fault::body_too_large(limit)),
-        Err(_) => Err(Fault::bad_request("the body ended early".to_owned())),
+    let mut body = Limited::new(body, limit);
+    let (mut only, mut all) = (Bytes::new(), BytesMut::new());
+    while let Some(frame) = timely(body.frame()).await? {
+        let piece = match frame {
+            Ok(frame) => frame.into_data().unwrap_or_default(),
+            Err(error) if error.is::<LengthLimitError>() => return Err(Fault::body_too_large(limit)),
+            Err(_) => return Err(Fault::bad_request("the body ended early")),
+        };
+        // Most bodies come in one piece, which is not copied.
+        if only.is_empty() && all.is_empty() {
+            only = piece;
+        } else {
+            all.extend_from_slice(&std::mem::take(&mut only));
+            all.extend_from_slice(&piece);
+        }
     }
+    Ok(if all.is_empty() { only } else { all.freeze() })
+}
+
+async fn timely<T>(piece: impl Future<Output = T>) -> Result<T, Fault> {
+    let in_time = tokio::time::timeout(PIECE_DEADLINE, piece).await;
+    in_time.map_err(|_| Fault::request_timeout(PIECE_DEADLINE.as_secs()))
 }
 
 /// The same, where the size is announced beforehand.
@@ -79,5 +101,5 @@ pub(super) async fn whole_body_of(
 }
 
 async fn drain(mut body: Body) {
-    while let Some(Ok(_)) = body.frame().await {}
+    while let Ok(Some(Ok(_))) = timely(body.frame()).await {}
 }

@@ -14,6 +14,8 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use rand::RngExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, warn};
@@ -46,15 +48,51 @@ const HEAD_DEADLINE: Duration = Duration::from_secs(30);
 /// How long to wait where the system will give no connection, for want of file descriptors mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
+/// Connections at once. Further ones wait to be accepted until one of these ends.
+const MAX_CONNECTIONS: usize = 8192;
+
+/// Time between two complaints that there are too many connections.
+const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
+
+/// Room for so many connections.
+struct Room {
+    places: Arc<Semaphore>,
+    size: usize,
+    complained_at: Option<Instant>,
+}
+
+impl Room {
+    fn new(size: usize) -> Self {
+        Room { places: Arc::new(Semaphore::new(size)), size, complained_at: None }
+    }
+
+    /// A place, as soon as there is one.
+    async fn place(&mut self) -> OwnedSemaphorePermit {
+        if let Ok(place) = self.places.clone().try_acquire_owned() {
+            return place;
+        }
+        if self.complained_at.is_none_or(|at| at.elapsed() >= COMPLAINT_PAUSE) {
+            self.complained_at = Some(Instant::now());
+            warn!(connections = self.size, "Too many connections: new ones wait until others end");
+        }
+        self.places.clone().acquire_owned().await.expect("the semaphore is never closed")
+    }
+}
+
 /// Serves `router` on `listener` until `stop`: then no connection is taken in any more, and those that are idle close.
 /// Those that are busy finish.
-pub async fn serve(mut listener: Listener, router: Router, stop: CancellationToken, env: Env) {
+pub async fn serve(listener: Listener, router: Router, stop: CancellationToken, env: Env) {
+    serve_at_most(MAX_CONNECTIONS, listener, router, stop, env).await;
+}
+
+async fn serve_at_most(connections: usize, mut listener: Listener, router: Router, stop: CancellationToken, env: Env) {
+    let mut room = Room::new(connections);
     let ids = Ids(Arc::new(Mutex::new(env.seed.fork("request ids"))));
     loop {
-        let accepted = tokio::select! {
+        let (place, accepted) = tokio::select! {
             biased;
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = async { (room.place().await, listener.accept().await) } => accepted,
         };
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,
@@ -66,6 +104,7 @@ pub async fn serve(mut listener: Listener, router: Router, stop: CancellationTok
         };
         let (router, ids, stop) = (router.clone(), ids.clone(), stop.clone());
         env.tasks.spawn("connection", async move {
+            let _place = place;
             let service = service_fn(move |mut request: http::Request<Incoming>| {
                 let id = ids.of(request.headers());
                 request.extensions_mut().insert(Source(from));
@@ -105,3 +144,6 @@ fn named(mut reply: Response, id: &RequestId) -> Response {
     }
     reply
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::env::HttpExchange;
 use crate::fleet::BackendSpec;
@@ -35,12 +36,13 @@ pub struct Ask<'a> {
     http: &'a dyn HttpExchange,
     spec: &'a BackendSpec,
     timeout: Duration,
+    deadline: Instant,
 }
 
 impl<'a> Ask<'a> {
-    /// Each question may take `timeout`.
+    /// All questions together may take `timeout`, from now on.
     pub fn new(http: &'a dyn HttpExchange, spec: &'a BackendSpec, timeout: Duration) -> Self {
-        Ask { http, spec, timeout }
+        Ask { http, spec, timeout, deadline: Instant::now() + timeout }
     }
 
     /// The status, and the body where it is JSON.
@@ -66,6 +68,10 @@ impl<'a> Ask<'a> {
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Option<Value>), ProbeError> {
+        let late = Err(ProbeError::Late(self.timeout));
+        if Instant::now() >= self.deadline {
+            return late;
+        }
         let mut request = http::Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = super::call::uri(&self.spec.url, path);
@@ -80,6 +86,6 @@ impl<'a> Ask<'a> {
                 Limited::new(reply.into_body(), ANSWER_LIMIT).collect().await.map_err(|error| unreachable(&error))?;
             Ok((status, serde_json::from_slice(&body.to_bytes()).ok()))
         };
-        tokio::time::timeout(self.timeout, exchange).await.unwrap_or(Err(ProbeError::Late(self.timeout)))
+        tokio::time::timeout_at(self.deadline, exchange).await.unwrap_or(late)
     }
 }

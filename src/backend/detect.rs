@@ -25,8 +25,8 @@ pub enum Detected {
 /// Finds out what listens at `url`.
 pub async fn detect(http: &dyn HttpExchange, url: &url::Url) -> Detected {
     let spec = BackendSpec::new("", url.clone(), Kind::Generic, Source::Local);
-    let ask = Ask::new(http, &spec, PATIENCE);
-    let health = match ask.get("/health").await {
+    let ask = || Ask::new(http, &spec, PATIENCE);
+    let health = match ask().get("/health").await {
         Ok((status, body)) => status.is_success().then_some(body).flatten(),
         // Whoever does not even accept a connection has no other path to try.
         Err(super::ProbeError::Unreachable(_)) => return Detected::Nothing,
@@ -35,22 +35,22 @@ pub async fn detect(http: &dyn HttpExchange, url: &url::Url) -> Detected {
     if health.as_ref().is_some_and(is_nexus) {
         return Detected::Nexus;
     }
-    if ask.get_maybe("/api/tags").await.is_some_and(|body| body.get("models").is_some_and(Value::is_array)) {
+    if ask().get_maybe("/api/tags").await.is_some_and(|body| body.get("models").is_some_and(Value::is_array)) {
         return Detected::Backend(Kind::Ollama);
     }
     if health.as_ref().is_some_and(|body| body.get("status").and_then(Value::as_str) == Some("ok")) {
         return Detected::Backend(Kind::LlamaCpp);
     }
-    let Some(list) = ask.get_maybe("/v1/models").await else { return Detected::Nothing };
+    let Some(list) = ask().get_maybe("/v1/models").await else { return Detected::Nothing };
     let Some(models) = list.get("data").and_then(Value::as_array) else { return Detected::Nothing };
     let owned_by = |name: &str| models.iter().any(|model| model.get("owned_by").and_then(Value::as_str) == Some(name));
     if owned_by("llamacpp") {
         return Detected::Backend(Kind::LlamaCpp);
     }
-    if owned_by("vllm") || ask.get_maybe("/version").await.is_some_and(|body| body.get("version").is_some()) {
+    if owned_by("vllm") || ask().get_maybe("/version").await.is_some_and(|body| body.get("version").is_some()) {
         return Detected::Backend(Kind::Vllm);
     }
-    if ask.get_maybe("/api/v0/models").await.is_some_and(|body| body.get("data").is_some_and(Value::is_array)) {
+    if ask().get_maybe("/api/v0/models").await.is_some_and(|body| body.get("data").is_some_and(Value::is_array)) {
         return Detected::Backend(Kind::LmStudio);
     }
     Detected::Backend(Kind::Generic)

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
@@ -20,23 +21,31 @@ pub(super) async fn probe(ask: &Ask<'_>, started: Instant, shown: &mut Shown) ->
     let Some(tags) = body.as_ref().and_then(read_tags) else {
         return Ok(Found { latency, models: None, slots: None });
     };
-    let mut models = Vec::with_capacity(tags.len());
-    for tag in &tags {
-        if !shown.0.contains_key(tag) {
-            let question = json!({"name": tag.0, "model": tag.0});
-            match ask.post_maybe("/api/show", &question).await {
-                Some(answer) => drop(shown.0.insert(tag.clone(), describe(&tag.0, &answer))),
-                // Asked again at the next check; until then only the name is known.
-                None => {
-                    models.push(Model::named(tag.0.as_str()));
-                    continue;
-                }
-            }
-        }
-        models.extend(shown.0.get(tag).cloned());
-    }
     shown.0.retain(|tag, _| tags.contains(tag));
-    Ok(Found { latency, models: Some(models), slots: None })
+    show(ask, &tags, shown).await;
+    // One that was not shown in time is asked for again at the next check; until then only its name is known.
+    let model = |tag: &(String, String)| shown.0.get(tag).cloned().unwrap_or_else(|| Model::named(tag.0.as_str()));
+    Ok(Found { latency, models: Some(tags.iter().map(model).collect()), slots: None })
+}
+
+/// How many models are asked about at once.
+const SHOWN_AT_ONCE: usize = 8;
+
+/// Asks about every model that is not known yet, for as long as the check may take.
+async fn show(ask: &Ask<'_>, tags: &[(String, String)], shown: &mut Shown) {
+    let unknown: Vec<_> = tags.iter().filter(|tag| !shown.0.contains_key(*tag)).cloned().collect();
+    let answers = stream::iter(unknown).map(|tag| async move {
+        let question = json!({"name": tag.0, "model": tag.0});
+        let answer = ask.post_maybe("/api/show", &question).await;
+        (tag, answer)
+    });
+    let mut answers = answers.buffer_unordered(SHOWN_AT_ONCE);
+    while let Some((tag, answer)) = answers.next().await {
+        if let Some(answer) = answer {
+            let model = describe(&tag.0, &answer);
+            shown.0.insert(tag, model);
+        }
+    }
 }
 
 /// (name, digest) of every model.
@@ -68,7 +77,75 @@ fn describe(name: &str, answer: &Value) -> Model {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use bytes::Bytes;
+    use futures_util::future::BoxFuture;
+    use http_body_util::Full;
+
     use super::*;
+    use crate::env::{ExchangeError, HttpExchange};
+    use crate::exchange::{Reply, full};
+    use crate::fleet::{BackendSpec, Kind, Source};
+
+    /// An Ollama with many models, each of which takes its time to be shown.
+    #[derive(Default)]
+    struct Slow {
+        models: usize,
+        per_model: Duration,
+        at_once: Arc<AtomicUsize>,
+        most_at_once: Arc<AtomicUsize>,
+    }
+
+    impl HttpExchange for Slow {
+        fn send(&self, request: http::Request<Full<Bytes>>) -> BoxFuture<'static, Result<Reply, ExchangeError>> {
+            if request.uri().path() == "/api/tags" {
+                let tags: Vec<_> =
+                    (0..self.models).map(|n| json!({"name": format!("m{n:02}"), "digest": "d"})).collect();
+                let body = json!({ "models": tags }).to_string();
+                return Box::pin(async { Ok(http::Response::new(full(body))) });
+            }
+            let (per_model, at_once, most) = (self.per_model, self.at_once.clone(), self.most_at_once.clone());
+            Box::pin(async move {
+                most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                tokio::time::sleep(per_model).await;
+                at_once.fetch_sub(1, Ordering::SeqCst);
+                Ok(http::Response::new(full(r#"{"capabilities":["tools"]}"#)))
+            })
+        }
+    }
+
+    async fn check(slow: &Slow, shown: &mut Shown) -> (Vec<Model>, Duration) {
+        let url = "http://h:1".parse().expect("literal");
+        let spec = BackendSpec::new("o", url, Kind::Ollama, Source::Static);
+        let began = Instant::now();
+        let ask = Ask::new(slow, &spec, Duration::from_secs(5));
+        let Found { models, .. } = probe(&ask, began, shown).await.expect("it answers");
+        (models.expect("a list"), began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn models_are_shown_side_by_side() {
+        let slow = Slow { models: 20, per_model: Duration::from_secs(1), ..Slow::default() };
+        let (models, took) = check(&slow, &mut Shown::default()).await;
+        assert!(models.iter().all(|model| model.tools == Support::Yes), "{models:?}");
+        assert_eq!((took, slow.most_at_once.load(Ordering::SeqCst)), (Duration::from_secs(3), 8));
+    }
+
+    /// The deadline was once one of each question: a hundred models took minutes, and none was known until the end.
+    #[tokio::test(start_paused = true)]
+    async fn a_check_keeps_its_time_and_knows_the_names() {
+        let slow = Slow { models: 20, per_model: Duration::from_secs(2), ..Slow::default() };
+        let mut shown = Shown::default();
+        let (models, took) = check(&slow, &mut shown).await;
+        assert_eq!((models.len(), took), (20, Duration::from_secs(5)));
+        let described = models.iter().filter(|model| model.tools == Support::Yes).count();
+        assert_eq!((models[0].id.as_str(), described), ("m00", 16), "what came in time is kept");
+        let (models, _) = check(&slow, &mut shown).await;
+        assert!(models.iter().all(|model| model.tools == Support::Yes), "the rest comes with the next check");
+    }
 
     #[test]
     fn a_model_is_described_by_what_ollama_shows() {

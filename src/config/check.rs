@@ -121,6 +121,13 @@ impl Found {
                 self.add(format!("discovery.service_types[{index}]"), message);
             }
         }
+        for (index, host) in config.discovery.trusted_hosts.iter().enumerate() {
+            if host.parse::<std::net::IpAddr>().is_err() {
+                let message =
+                    format!("`{host}` is no IP address; anybody can announce any name, so names are not trusted");
+                self.add(format!("discovery.trusted_hosts[{index}]"), message);
+            }
+        }
     }
 
     fn routing(&mut self, config: &Config) {

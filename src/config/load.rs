@@ -150,7 +150,7 @@ fn settle(config: &mut Config, lookup: &Lookup<'_>) -> Result<(), Problem> {
     Ok(())
 }
 
-/// `~` is the home directory.
+/// `~` is the home directory. Where there is none it stays: most commands need no directory, and who does says so.
 fn expand(path: &str, lookup: &Lookup<'_>) -> String {
     let home = || lookup("HOME").or_else(|| lookup("USERPROFILE"));
     match path.strip_prefix('~') {

@@ -103,6 +103,12 @@ impl Fault {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "request_too_large", CLIENT, message)
     }
 
+    /// The client sent nothing for `seconds` in the middle of its request.
+    pub fn request_timeout(seconds: u64) -> Self {
+        let message = format!("The request stopped in the middle: nothing came for {seconds} s");
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", CLIENT, message)
+    }
+
     /// All attempts failed before the first byte. `cause` says how the last one did.
     pub fn bad_gateway(model: &str, attempts: usize, cause: &str) -> Self {
         let model = shown(model);
@@ -260,6 +266,7 @@ mod tests {
             (Fault::not_found("m"), 404, "not_found", CLIENT),
             (Fault::method_not_allowed("GET", "/x"), 405, "method_not_allowed", CLIENT),
             (Fault::conflict("m"), 409, "conflict", CLIENT),
+            (Fault::request_timeout(15), 408, "request_timeout", CLIENT),
             (Fault::body_too_large(10), 413, "request_too_large", CLIENT),
             (Fault::bad_gateway("m", 3, "it refused the connection"), 502, "bad_gateway", SERVER),
             (Fault::no_healthy_backend("m", Value::Null), 503, "service_unavailable", SERVER),

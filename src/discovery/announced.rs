@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use super::Config;
-use crate::fleet::{BackendSpec, Kind, Source, Zone};
+use crate::fleet::{BackendSpec, Kind, Source, Zone, fit_name};
 
 /// A service as it was announced.
 #[derive(Clone, Debug)]
@@ -55,7 +55,7 @@ impl Announced {
     fn name(&self) -> String {
         let label = self.instance.strip_suffix(&format!(".{}", self.service)).unwrap_or(&self.instance);
         let first = label.split('.').next().unwrap_or(label);
-        first.replace('_', " ").trim().to_owned()
+        fit_name(&first.replace('_', " ")).unwrap_or_else(|| self.kind().to_string())
     }
 
     fn txt(&self, key: &str) -> &str {
@@ -101,6 +101,18 @@ mod tests {
         let spec = backend(&[], &["2001:db8::1"]).expect("an address");
         assert_eq!(spec.url.as_str(), "http://[2001:db8::1]:8080/");
         assert!(backend(&[], &["fe80::1"]).is_none());
+    }
+
+    #[test]
+    fn names_are_visible_and_of_a_readable_length() {
+        let named = |label: &str| {
+            let mut announced = announced(&[], &["10.0.0.7"]);
+            announced.instance = format!("{label}.{}", announced.service);
+            announced.backend(&Config::default(), &[]).expect("an address").name
+        };
+        assert_eq!(named("a\u{1b}[31m\u{202e}b\n"), "a[31mb");
+        assert_eq!(named("\u{200b} \u{7}"), "generic");
+        assert_eq!(named(&"x".repeat(500)).len(), 128);
     }
 
     /// W31: a rogue host on the network was trusted with private prompts.

@@ -17,7 +17,7 @@ pub struct Config {
     pub grace_period_seconds: u64,
     /// Ports of this machine where inference servers usually listen.
     pub local_ports: Vec<u16>,
-    /// Hosts whose backends, found by mDNS, count as this fleet's own; others are of the zone `open`.
+    /// IP addresses whose backends, found by mDNS, count as this fleet's own; others are of the zone `open`.
     pub trusted_hosts: Vec<String>,
 }
 

@@ -1,26 +1,39 @@
-//! Gone, or only quiet? What was announced, under which name it is known, and until when it may be silent: pure.
+//! Gone, or only quiet? What was announced, which backend it became, and until when it may be silent. It looks at no
+//! clock and changes no backend.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::registry::Entry;
+
 /// Announced instances and the backends they became.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Grace(BTreeMap<String, Known>);
 
-#[derive(Debug)]
 struct Known {
-    name: String,
+    entry: Arc<Entry>,
     ends: Option<Instant>,
 }
 
 impl Grace {
-    pub(super) fn found(&mut self, instance: &str, name: &str) {
-        self.0.insert(instance.to_owned(), Known { name: name.to_owned(), ends: None });
+    pub(super) fn found(&mut self, instance: &str, entry: Arc<Entry>) {
+        self.0.insert(instance.to_owned(), Known { entry, ends: None });
     }
 
-    pub(super) fn name_of(&self, instance: &str) -> Option<&str> {
-        self.0.get(instance).map(|known| known.name.as_str())
+    pub(super) fn entry_of(&self, instance: &str) -> Option<&Arc<Entry>> {
+        self.0.get(instance).map(|known| &known.entry)
+    }
+
+    /// How many are known.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Forgets those that `is_here` does not know any more.
+    pub(super) fn keep(&mut self, is_here: impl Fn(&Arc<Entry>) -> bool) {
+        self.0.retain(|_, known| is_here(&known.entry));
     }
 
     /// It said goodbye: it is kept until `ends`.
@@ -40,11 +53,11 @@ impl Grace {
         self.0.values().filter_map(|known| known.ends).min()
     }
 
-    /// Forgets those that have been gone for too long, and names their backends.
-    pub(super) fn ended(&mut self, now: Instant) -> Vec<String> {
+    /// Forgets those that have been gone for too long, and hands their backends over.
+    pub(super) fn ended(&mut self, now: Instant) -> Vec<Arc<Entry>> {
         let is_over = |known: &Known| known.ends.is_some_and(|ends| ends <= now);
-        let names = self.0.values().filter(|known| is_over(known)).map(|known| known.name.clone()).collect();
+        let over = self.0.values().filter(|known| is_over(known)).map(|known| known.entry.clone()).collect();
         self.0.retain(|_, known| !is_over(known));
-        names
+        over
     }
 }

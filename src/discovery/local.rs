@@ -60,7 +60,7 @@ fn forget(config: &Config, registry: &Registry, ill_since: &mut BTreeMap<String,
         let since = *ill_since.entry(entry.spec.name.clone()).or_insert(now);
         if now - since >= config.grace_period() {
             info!(backend = entry.spec.name.as_str(), "Backend is forgotten");
-            registry.remove(&entry.spec.name);
+            registry.discard(entry);
         }
     }
 }

@@ -14,13 +14,16 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::env::{Env, Sighting, Sightings};
-use crate::fleet::{PEER_SERVICE, Source};
+use crate::fleet::{BackendSpec, PEER_SERVICE};
 use crate::registry::{Entry, Registry};
 
 pub use config::Config;
 pub use peers::{Herald, PeerSeen};
 
 use grace::Grace;
+
+/// Backends found by mDNS at once: anybody on the network can announce any number.
+const MAX_FOUND: usize = 64;
 
 /// How many sightings of peers may wait to be looked at.
 const PENDING_PEERS: usize = 64;
@@ -37,7 +40,8 @@ pub fn start(
     if config.enabled {
         env.tasks.spawn("discovery-local", local::run(config.clone(), registry.clone(), env.clone(), own_port));
     }
-    let search = Search { config, registry: registry.clone(), env: env.clone(), grace: Grace::default() };
+    let (registry, env) = (registry.clone(), env.clone());
+    let search = Search { config, registry, env: env.clone(), grace: Grace::default(), told_full: false };
     env.tasks.spawn("discovery-mdns", search.run(herald, seen));
     peers
 }
@@ -47,6 +51,8 @@ struct Search {
     registry: Arc<Registry>,
     env: Env,
     grace: Grace,
+    /// Whether it was said that no more can be taken in; said again only after there was room.
+    told_full: bool,
 }
 
 impl Search {
@@ -134,27 +140,51 @@ impl Search {
     }
 
     fn appeared(&mut self, announced: &announced::Announced) {
-        if let Some(entry) = self.entry_of(&announced.instance) {
-            if self.grace.back(&announced.instance) {
+        let instance = announced.instance.as_str();
+        let spec = announced.backend(&self.config, &self.env.net.own_addresses());
+        let Some(entry) = self.entry_of(instance) else {
+            match spec {
+                Some(spec) => self.take_in(instance, spec),
+                None => debug!(instance, "Announcement without a usable address"),
+            }
+            return;
+        };
+        let is_same = |spec: &BackendSpec| {
+            (&spec.url, spec.kind, spec.zone) == (&entry.spec.url, entry.spec.kind, entry.spec.zone)
+        };
+        match spec.filter(|spec| !is_same(spec)) {
+            Some(spec) => {
+                info!(backend = entry.spec.name.as_str(), "Backend is announced with another address or type");
+                self.registry.discard(&entry);
+                self.take_in(instance, BackendSpec { name: entry.spec.name.clone(), ..spec });
+            }
+            None if self.grace.back(instance) => {
                 info!(backend = entry.spec.name.as_str(), "Backend is announced again");
                 self.registry.withdraw(&entry, false);
             }
-            return;
+            None => {}
         }
-        let own = self.env.net.own_addresses();
-        let Some(mut spec) = announced.backend(&self.config, &own) else {
-            debug!(instance = announced.instance.as_str(), "Announcement without a usable address");
-            return;
-        };
+    }
+
+    fn take_in(&mut self, instance: &str, mut spec: BackendSpec) {
         if let Some(known) = known_at(&self.registry, &spec.url) {
             debug!(backend = known.spec.name.as_str(), "Announced backend is known already");
             return;
         }
+        let registry = &self.registry;
+        self.grace.keep(|entry| registry.has(entry));
+        if self.grace.len() >= MAX_FOUND {
+            if !std::mem::replace(&mut self.told_full, true) {
+                warn!(backends = MAX_FOUND, "Too many backends are announced by mDNS: further ones are ignored");
+            }
+            return;
+        }
+        self.told_full = false;
         spec.name = free_name(&self.registry, &spec.name);
         let (kind, zone) = (spec.kind, spec.zone);
         if let Ok(entry) = self.registry.add(spec) {
             info!(backend = entry.spec.name.as_str(), %kind, %zone, "Backend found by mDNS");
-            self.grace.found(&announced.instance, &entry.spec.name);
+            self.grace.found(instance, entry);
         }
     }
 
@@ -166,15 +196,17 @@ impl Search {
     }
 
     fn forget(&mut self) {
-        for name in self.grace.ended(Instant::now()) {
-            info!(backend = name.as_str(), "Backend is forgotten");
-            self.registry.remove(&name);
+        for entry in self.grace.ended(Instant::now()) {
+            if self.registry.has(&entry) {
+                info!(backend = entry.spec.name.as_str(), "Backend is forgotten");
+                self.registry.discard(&entry);
+            }
         }
     }
 
+    /// The backend that an announced instance became, unless somebody has removed it since.
     fn entry_of(&self, instance: &str) -> Option<Arc<Entry>> {
-        let name = self.grace.name_of(instance)?;
-        self.registry.snapshot().get(name).filter(|entry| entry.spec.source == Source::Mdns).cloned()
+        self.grace.entry_of(instance).filter(|entry| self.registry.has(entry)).cloned()
     }
 }
 

@@ -258,6 +258,28 @@ impl BackendSpec {
     }
 }
 
+/// The longest name of a backend, in characters: it still makes a readable table.
+pub const NAME_LIMIT: usize = 128;
+
+/// Whether a backend may be called so from outside: 1 to [`NAME_LIMIT`] visible characters.
+pub fn is_fit_name(name: &str) -> bool {
+    fit_name(name).is_some_and(|fit| fit == name.trim())
+}
+
+/// What is fit of a name that somebody else has chosen, if anything is.
+pub fn fit_name(name: &str) -> Option<String> {
+    let visible: String = name.chars().filter(|letter| is_visible(*letter)).collect();
+    let fit: String = visible.trim().chars().take(NAME_LIMIT).collect();
+    (!fit.is_empty()).then_some(fit)
+}
+
+/// Neither a control character nor one that only steers how others are shown.
+fn is_visible(letter: char) -> bool {
+    let steers =
+        matches!(letter, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    !letter.is_control() && !steers
+}
+
 /// The root of a backend from what a user wrote: `http` or `https`, without a trailing `/` or `/v1`.
 ///
 /// # Errors
@@ -327,6 +349,16 @@ mod tests {
         }
         for text in ["", "h:1", "ftp://h", "http://", "http://user:pw@h", "http://h:99999"] {
             assert!(root_url(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_from_outside_are_visible_and_short() {
+        for name in ["a", "Büro 2", "org/a", &"é".repeat(NAME_LIMIT)] {
+            assert!(is_fit_name(name), "{name}");
+        }
+        for name in ["", " ", "a\nb", "\u{1b}[2J", "evil\u{202e}", "\u{200b}", &"x".repeat(NAME_LIMIT + 1)] {
+            assert!(!is_fit_name(name), "{name:?}");
         }
     }
 

@@ -8,7 +8,9 @@ mod needs;
 mod peer;
 mod policy;
 
-pub use backend::{BackendSpec, InvalidUrl, Kind, Locality, Source, Status, UnknownKind, root_url};
+pub use backend::{
+    BackendSpec, InvalidUrl, Kind, Locality, NAME_LIMIT, Source, Status, UnknownKind, fit_name, is_fit_name, root_url,
+};
 pub use facts::{BackendAbout, BackendFacts};
 pub use load::Load;
 pub use model::{Model, Support};

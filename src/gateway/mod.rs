@@ -109,7 +109,7 @@ impl Gateway {
                 let every_model = || survey::every_model(&self.registry, self.mesh.as_ref());
                 let told = failure.told(&trip, every_model, self.manner.patience);
                 trip.fail(told.fault.status, &told.fault.message);
-                notes::on_fault(&told, &request.id, &self.manner.peer_name)
+                notes::on_fault(&told, &request.id, &self.here())
             }
         }
     }
@@ -183,18 +183,18 @@ impl Gateway {
         }
     }
 
+    /// What this peer is called, which depends on who else is there.
+    fn here(&self) -> Arc<str> {
+        self.mesh.as_ref().map_or_else(|| self.manner.peer_name.clone(), Mesh::name)
+    }
+
     /// The first byte is here: the choice is final.
     fn deliver(&self, found: Found, request: &Request, mut trip: Trip) -> Reply {
         let Found { mut answer, step, plan, slot } = found;
         let is_entry = matches!(request.origin, Origin::Client);
         trip.answered(&answer, &step, &plan);
-        let note = notes::Note {
-            answer: &answer,
-            step: &step,
-            trip: &trip,
-            here: &self.manner.peer_name,
-            request_id: &request.id,
-        };
+        let note =
+            notes::Note { answer: &answer, step: &step, trip: &trip, here: &self.here(), request_id: &request.id };
         let headers = note.headers();
         let held = reply::Held { lease: answer.lease.take(), slot };
         let bounds = reply::Bounds { patience: self.manner.patience, cutting: self.cutting.clone() };

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::dial::DialError;
 use super::endpoint::Endpoint;
+use super::membership::host_and_port;
 use crate::env::Env;
 use crate::fleet::PeerId;
 
@@ -165,7 +166,8 @@ impl Hints {
             Place::Peer(_, addresses) | Place::Addresses(addresses) => Ok(addresses.clone()),
             Place::Seed(seed) => {
                 let (host, port) = host_and_port(seed).ok_or_else(|| "it is not `host:port`".to_owned())?;
-                let mut addresses = self.env.net.resolve(host, port).await.map_err(|error| error.to_string())?;
+                let mut addresses =
+                    self.env.net.resolve(host.to_owned(), port).await.map_err(|error| error.to_string())?;
                 addresses.sort_by_key(|address| (address.is_ipv6(), *address));
                 addresses.dedup();
                 addresses.truncate(MAX_ADDRESSES);
@@ -182,30 +184,5 @@ impl Hints {
             return Ok(link.peer);
         }
         self.endpoint.dial(addresses, None).await.map(|link| link.peer)
-    }
-}
-
-/// The two halves of `host:port`; an IPv6 address stands in brackets.
-pub(super) fn host_and_port(text: &str) -> Option<(String, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    if host.is_empty() || (bare.is_none() && host.contains(':')) {
-        return None;
-    }
-    Some((bare.unwrap_or(host).to_owned(), port.parse().ok().filter(|port| *port != 0)?))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn seeds_are_hosts_and_ports() {
-        let read = |text| host_and_port(text);
-        assert_eq!(read("gpu.lan:8001"), Some(("gpu.lan".to_owned(), 8001)));
-        assert_eq!(read("[fd00::1]:8001"), Some(("fd00::1".to_owned(), 8001)));
-        for text in ["gpu.lan", "fd00::1:8001", ":8001", "gpu:0", "gpu:99999", ""] {
-            assert_eq!(read(text), None, "{text}");
-        }
     }
 }

@@ -7,6 +7,7 @@ mod config;
 
 mod identity;
 mod key;
+mod membership;
 mod tls;
 
 mod dial;
@@ -45,6 +46,7 @@ pub use forward::{ADMISSION_DEADLINE, ForwardError};
 pub use hints::PeerHint;
 pub use identity::{Identity, IdentityError};
 pub use key::{KeyError, MeshKey};
+pub use membership::{InvalidField, Membership, host_and_port, wrong_fields};
 pub use peers::{Peer, PeerBackend, Peers};
 pub use warnings::Warning;
 
@@ -72,17 +74,6 @@ pub struct Setup {
     pub policies: String,
     /// Our own backends, as far as they are for others.
     pub mine: Mine,
-}
-
-/// Which mesh a node belongs to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Membership {
-    /// Its name.
-    pub name: String,
-    /// Its key.
-    pub key: MeshKey,
-    /// `host:port` of peers to try.
-    pub seeds: Vec<String>,
 }
 
 /// This node as other peers see it.
@@ -145,6 +136,7 @@ struct Inner {
     hints: Arc<hints::Hints>,
     rounds: Arc<round::Rounds>,
     forward: forward::Forward,
+    names: (Arc<str>, Arc<str>),
     membership: ArcSwap<Membership>,
     gossiping: Mutex<CancellationToken>,
     _attendant: Arc<attend::Attendant>,
@@ -174,6 +166,7 @@ impl Mesh {
             gossip::Courier { endpoint: endpoint.clone(), mailbox: mailbox.clone(), counters: counters.clone(), junk };
         let started = env.clock.unix_millis();
         let name = presentable(&peer_name, identity.id());
+        let names = (name.as_str().into(), peers::distinct(&name, identity.id()).into());
         let ours = round::Ours { name, version, policies, started, advertise, listen, mine };
         let rounds = round::Rounds::new(config, ours, env.clone(), accept.clone(), courier, counters.clone());
         let hints = hints::Hints::new(endpoint.clone(), env.clone());
@@ -196,6 +189,7 @@ impl Mesh {
             hints,
             rounds: Arc::new(rounds),
             forward,
+            names,
             membership: ArcSwap::from_pointee(membership),
             gossiping: Mutex::new(CancellationToken::new()),
             _attendant: attendant,
@@ -228,13 +222,19 @@ impl Mesh {
         let (rounds, membership) = (&self.0.rounds, self.0.membership.load());
         Myself {
             id: self.0.identity.id().clone(),
-            name: rounds.ours.name.clone(),
+            name: self.name().as_ref().to_owned(),
             addresses: rounds.addresses(),
             keyed: membership.key.is_keyed(),
             mesh_name: membership.name.clone(),
             listen: rounds.ours.listen,
             draining: self.0.accept.is_draining(),
         }
+    }
+
+    /// What this node is called by people: with its id behind it while another living peer goes by the same name.
+    pub fn name(&self) -> Arc<str> {
+        let (plain, distinct) = &self.0.names;
+        if self.0.rounds.peers.load().namesake { distinct.clone() } else { plain.clone() }
     }
 
     /// The other peers, as they were heard of last.
@@ -257,7 +257,7 @@ impl Mesh {
         let myself = self.myself();
         let txt = [
             ("id", myself.id.to_string()),
-            ("name", myself.name),
+            ("name", self.0.rounds.ours.name.clone()),
             ("mesh", self.mesh_tag()),
             ("version", self.0.rounds.ours.version.to_owned()),
         ];
@@ -388,8 +388,9 @@ async fn resolve(entries: &[String], env: &Env) -> Result<Vec<SocketAddr>, Start
     let mut addresses = Vec::new();
     for entry in entries {
         let wrong = |reason: String| StartError::Advertise { entry: entry.clone(), reason };
-        let (host, port) = hints::host_and_port(entry).ok_or_else(|| wrong("it has no host or no port".to_owned()))?;
-        let resolved = env.net.resolve(host, port).await.map_err(|error| wrong(error.to_string()))?;
+        let place = host_and_port(entry).filter(|(_, port)| *port != 0);
+        let (host, port) = place.ok_or_else(|| wrong("it has no host or no port".to_owned()))?;
+        let resolved = env.net.resolve(host.to_owned(), port).await.map_err(|error| wrong(error.to_string()))?;
         addresses.extend(resolved);
     }
     Ok(addresses)

@@ -16,6 +16,8 @@ use crate::fleet::{BackendAbout, Load, Model, PeerId, PeerState};
 pub struct Peers {
     /// Sorted by name, then id.
     pub list: Vec<Arc<Peer>>,
+    /// Whether a living one of them goes by the name of this node.
+    pub namesake: bool,
     pub(super) by_model: Arc<BTreeMap<String, Vec<Place>>>,
 }
 
@@ -32,7 +34,7 @@ pub(super) struct Place {
 pub struct Peer {
     /// Who it is.
     pub id: PeerId,
-    /// For people; not unique.
+    /// For people: as it calls itself, with [`PeerId::short`] behind it where a living peer goes by the same name.
     pub name: String,
     /// Of Nexus.
     pub version: String,
@@ -94,7 +96,7 @@ impl Peer {
 }
 
 impl Peers {
-    pub(super) fn new(mut list: Vec<Arc<Peer>>) -> Self {
+    pub(super) fn new(mut list: Vec<Arc<Peer>>, namesake: bool) -> Self {
         list.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
         let mut by_model: BTreeMap<String, Vec<Place>> = BTreeMap::new();
         for (at, peer) in list.iter().enumerate() {
@@ -108,12 +110,29 @@ impl Peers {
                 }
             }
         }
-        Peers { list, by_model: Arc::new(by_model) }
+        Peers { list, namesake, by_model: Arc::new(by_model) }
     }
 
     /// The same peers with the same offers in the same places, of which only news, load and state have changed.
-    pub(super) fn with(&self, list: Vec<Arc<Peer>>) -> Self {
-        Peers { list, by_model: self.by_model.clone() }
+    pub(super) fn with(&self, list: Vec<Arc<Peer>>, namesake: bool) -> Self {
+        Peers { list, namesake, by_model: self.by_model.clone() }
+    }
+
+    /// Tells peers of one name apart: whoever shares its name with a living one, us among them, is shown with its id.
+    /// Says whether one of them has our name.
+    pub(super) fn tell_apart(list: &mut [Peer], our_name: &str, now: Instant, config: &Config) -> bool {
+        let mut living: BTreeMap<String, usize> = BTreeMap::from([(our_name.to_owned(), 1)]);
+        let lives = |peer: &Peer| peer.state(now, config) != PeerState::Dead;
+        for peer in list.iter().filter(|peer| lives(peer)) {
+            *living.entry(peer.name.clone()).or_default() += 1;
+        }
+        for peer in list.iter_mut() {
+            let others = living.get(&peer.name).copied().unwrap_or(0) - usize::from(lives(peer));
+            if others > 0 {
+                peer.name = distinct(&peer.name, &peer.id);
+            }
+        }
+        living.get(our_name).is_some_and(|count| *count > 1)
     }
 
     /// Who offers `model`, and on which backend, in the order of the list. Whether they can be used is not asked.
@@ -134,4 +153,9 @@ impl Peers {
     pub fn get(&self, id: &PeerId) -> Option<&Arc<Peer>> {
         self.list.iter().find(|peer| peer.id == *id)
     }
+}
+
+/// The name of a peer that is not the only one of its name.
+pub(super) fn distinct(name: &str, id: &PeerId) -> String {
+    format!("{name}-{}", id.short())
 }

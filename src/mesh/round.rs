@@ -160,8 +160,8 @@ impl Drop for Gossiping<'_> {
 impl Gossiping<'_> {
     /// Goes round until gossip itself ends, which it does not do unless it has failed.
     async fn run(&self) {
-        let Rounds { config, courier, .. } = self.rounds;
-        let mut view = View::new(courier.endpoint.me.clone());
+        let Rounds { config, courier, ours, .. } = self.rounds;
+        let mut view = View::new(courier.endpoint.me.clone(), ours.name.clone());
         let mut tick = interval(config.gossip_interval());
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut news = self.handle.with_chitchat(|chitchat| chitchat.live_nodes_watcher()).await;

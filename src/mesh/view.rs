@@ -58,11 +58,15 @@ pub(super) struct Event {
 /// What is remembered between looks.
 pub(super) struct View {
     me: PeerId,
+    my_name: String,
     rows: BTreeMap<(PeerId, u64), Row>,
     states: BTreeMap<PeerId, PeerState>,
     listed: Vec<(PeerId, u64)>,
     peers: Peers,
 }
+
+/// A peer, and which generation of it that is.
+type Listed = ((PeerId, u64), Arc<Peer>);
 
 /// One generation of one peer.
 struct Row {
@@ -85,8 +89,9 @@ struct Known {
 }
 
 impl View {
-    pub(super) fn new(me: PeerId) -> Self {
-        View { me, rows: BTreeMap::new(), states: BTreeMap::new(), listed: Vec::new(), peers: Peers::default() }
+    pub(super) fn new(me: PeerId, my_name: String) -> Self {
+        let (rows, states, peers) = (BTreeMap::new(), BTreeMap::new(), Peers::default());
+        View { me, my_name, rows, states, listed: Vec::new(), peers }
     }
 
     /// Takes in every row as it is now.
@@ -124,13 +129,13 @@ impl View {
         }
         present.retain(|key| !self.is_superseded(key, now.instant, config));
         self.rows.retain(|key, _| present.contains(key));
-        let list = self.list(&reach);
+        let (list, namesake) = self.list(&reach, now.instant, config);
         let (listed, list): (Vec<_>, Vec<_>) = list.into_iter().unzip();
         if new_shape || listed != self.listed {
-            (self.peers, self.listed) = (Peers::new(list), listed);
+            (self.peers, self.listed) = (Peers::new(list, namesake), listed);
             news = true;
         } else {
-            self.peers = self.peers.with(list);
+            self.peers = self.peers.with(list, namesake);
         }
         let events = self.events(now.instant, config);
         Seen { peers: self.peers.clone(), changed: news || !events.is_empty(), events, dropped }
@@ -143,8 +148,8 @@ impl View {
         self.rows.range(later).any(|(_, row)| lives(row))
     }
 
-    /// The one generation of each peer that was heard of last.
-    fn list(&self, reach: &impl Fn(&PeerId) -> Reach) -> Vec<((PeerId, u64), Arc<Peer>)> {
+    /// The one generation of each peer that was heard of last, and whether one of them goes by our name.
+    fn list(&self, reach: &impl Fn(&PeerId) -> Reach, now: Instant, config: &Config) -> (Vec<Listed>, bool) {
         let mut newest: BTreeMap<&PeerId, (&u64, &Row)> = BTreeMap::new();
         for ((id, generation), row) in &self.rows {
             let rank = |generation: &u64, row: &Row| (row.confirmed.then_some(row.heard_at), *generation);
@@ -154,11 +159,13 @@ impl View {
             }
         }
         let peer = |(id, (generation, row)): (&PeerId, (&u64, &Row))| {
-            Some(((id.clone(), *generation), Arc::new(row.peer(id, reach(id))?)))
+            Some(((id.clone(), *generation), row.peer(id, reach(id))?))
         };
-        let mut list: Vec<_> = newest.into_iter().filter_map(peer).collect();
+        let (keys, mut peers): (Vec<_>, Vec<_>) = newest.into_iter().filter_map(peer).unzip();
+        let namesake = Peers::tell_apart(&mut peers, &self.my_name, now, config);
+        let mut list: Vec<Listed> = keys.into_iter().zip(peers.into_iter().map(Arc::new)).collect();
         list.sort_by(|(_, one), (_, other)| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
-        list
+        (list, namesake)
     }
 
     fn events(&mut self, now: Instant, config: &Config) -> Vec<Event> {

@@ -100,7 +100,7 @@ mod tests {
     }
 
     fn codes(list: Vec<Peer>) -> Vec<(&'static str, Option<String>)> {
-        let peers = Peers::new(list.into_iter().map(Arc::new).collect());
+        let peers = Peers::new(list.into_iter().map(Arc::new).collect(), false);
         let me = PeerId::from_text("id-me");
         let ours = Ours { id: &me, version: "1.0.0", policies: "p" };
         let found = warnings(&peers, &ours, Instant::now(), &Config::default());

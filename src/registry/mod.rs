@@ -106,6 +106,20 @@ impl Registry {
         let _ = self.on_free.set(told);
     }
 
+    /// Lets exactly this backend go; another one that has its name by now stays.
+    pub fn discard(&self, gone: &Arc<Entry>) {
+        if !self.has(gone) {
+            return;
+        }
+        self.write(|entries| entries.retain(|entry| !Arc::ptr_eq(entry, gone)));
+        gone.gone.cancel();
+    }
+
+    /// Whether exactly this backend is still here.
+    pub fn has(&self, entry: &Arc<Entry>) -> bool {
+        self.snapshot.load().get(&entry.spec.name).is_some_and(|known| Arc::ptr_eq(known, entry))
+    }
+
     /// Notes what a check has found, and tells those who watch if it matters to them.
     pub fn update(&self, entry: &Arc<Entry>, condition: Condition) {
         let before = entry.condition();

@@ -510,3 +510,22 @@ fn serve_ends_well_when_asked_to() {
         assert_eq!(serve.wait().expect("it ends").code(), Some(0), "{signal}");
     }
 }
+
+/// A directory called `~` was once made where the program stood.
+#[test]
+fn without_a_home_no_data_directory_is_made_up() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = taken.local_addr().expect("bound").port();
+    let place = Place::new();
+    let error = place.run(&format!("serve --host 127.0.0.1 --no-discovery -p {port}")).error();
+    assert!(error.contains("data_dir") && error.contains("NEXUS_DATA_DIR"), "{error}");
+    assert!(!place.path("~").exists());
+}
+
+#[test]
+fn a_node_without_a_mesh_says_so() {
+    const OFF: &str = r#"{"mesh":null,"self":null,"peers":[],"budget":null,"warnings":[]}"#;
+    let (place, _) = scripted(&[(200, OFF), (200, OFF)]);
+    assert!(place.run("mesh status").ok().stdout.contains("mesh.enabled = true"));
+    assert!(place.run("mesh status --json").ok().stdout.contains("\"mesh\": null"));
+}

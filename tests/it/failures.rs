@@ -230,3 +230,22 @@ async fn a_backend_that_recovers_is_used_again() {
         assert!(failed <= 12, "every request is an attempt");
     }
 }
+
+/// Some of these were once answered in plain text by the framework.
+#[tokio::test]
+async fn paths_that_cannot_be_read_are_refused_in_the_usual_shape() {
+    let node = TestNode::start("").await;
+    for root in ["/v1/models", "/nexus/v1/backends", "/v1", "", "/health"] {
+        for rest in ["/%ff", "/a%ffb", "/%", "/%zz", "/%00", "/", "//", "/..", "/%2e%2e/x", "/a?%ff", "/%f0%9f%98%80"] {
+            let path = format!("{root}{rest}");
+            for method in [http::Method::GET, http::Method::DELETE, http::Method::POST] {
+                let reply = node.client().call(method.clone(), &path, "").whole().await;
+                let shape = &reply.json()["error"];
+                assert!(matches!(reply.status, 400..=405), "{method} {path}: {}", reply.status);
+                assert!(shape["message"].is_string() && shape["code"].is_string(), "{method} {path}: {shape}");
+            }
+        }
+    }
+    node.get("/v1/models/%ff").await.error(400, "bad_request", "invalid_request_error");
+    node.client().delete("/nexus/v1/backends/%ff").whole().await.error(400, "bad_request", "invalid_request_error");
+}

@@ -31,9 +31,10 @@ pub(crate) struct Status {
 
 #[derive(Deserialize)]
 struct View {
-    mesh: About,
+    /// `None` where the mesh is off.
+    mesh: Option<About>,
     #[serde(rename = "self")]
-    myself: Peer,
+    myself: Option<Peer>,
     #[serde(default)]
     peers: Vec<Peer>,
     #[serde(default)]
@@ -88,6 +89,9 @@ struct Warning {
 
 const PATH: &str = "/nexus/v1/mesh";
 
+/// What there is to say of a node without a mesh.
+const OFF: &str = "The mesh is off on this node: set mesh.enabled = true in its configuration and start it again.\n";
+
 /// Time between two pictures of `--watch`.
 const REDRAW: Duration = Duration::from_secs(1);
 
@@ -132,15 +136,16 @@ impl Status {
 }
 
 fn draw(style: Style, view: &View) -> String {
+    let (Some(mesh), Some(myself)) = (&view.mesh, &view.myself) else { return OFF.to_owned() };
     let headers = ["Name", "Address", "State", "RTT", "News", "Backends", "Models", "In flight", "Queue", "Version"];
     let mut table = style.table(headers);
-    let others = view.peers.iter().filter(|peer| peer.id != view.myself.id);
-    for peer in std::iter::once(&view.myself).chain(others) {
+    let others = view.peers.iter().filter(|peer| peer.id != myself.id);
+    for peer in std::iter::once(myself).chain(others) {
         table.add_row(row(peer));
     }
     let mut text = style.draw(&table);
-    let key = if view.mesh.keyed { "keyed" } else { "open" };
-    let plural = if view.mesh.size == 1 { "" } else { "s" };
+    let key = if mesh.keyed { "keyed" } else { "open" };
+    let plural = if mesh.size == 1 { "" } else { "s" };
     // Writing to a String does not fail.
     if let Some(budget) = &view.budget {
         let usd = |amount: Option<f64>| amount.map_or_else(|| "unknown".to_owned(), |amount| format!("${amount:.2}"));
@@ -148,7 +153,7 @@ fn draw(style: Style, view: &View) -> String {
         let (spent, limit, share) = (usd(spent_usd), usd(limit_usd), usd(share_usd));
         let _ = writeln!(text, "Budget: {spent} spent of {limit}, share of this peer {share}");
     }
-    let _ = writeln!(text, "Mesh: {} ({key}), {} peer{plural}", clean(&view.mesh.name), view.mesh.size);
+    let _ = writeln!(text, "Mesh: {} ({key}), {} peer{plural}", clean(&mesh.name), mesh.size);
     for warning in &view.warnings {
         let peer = warning.peer.as_deref().filter(|peer| !warning.message.contains(peer));
         let about = peer.map(|peer| format!(" ({peer})")).unwrap_or_default();
@@ -214,5 +219,12 @@ mod tests {
         Mesh: home (keyed), 2 peers
         Warning: runs version 0.2.0, this peer 0.1.0 (attic)
         ");
+    }
+
+    #[test]
+    fn a_mesh_that_is_off_is_no_error() {
+        let off = json!({"mesh": null, "self": null, "peers": [], "budget": null, "warnings": []});
+        let view: View = serde_json::from_value(off).expect("a view");
+        assert!(draw(Style::plain(), &view).contains("mesh.enabled = true"));
     }
 }

@@ -18,6 +18,7 @@ fn every_rule_names_its_key() {
         ("health_check.timeout_seconds = 0", "health_check.timeout_seconds", "1 or more"),
         ("health_check.failure_threshold = 0", "health_check.failure_threshold", "1 or more"),
         ("discovery.service_types = ['_llm._tcp', 'llm']", "discovery.service_types[1]", "_llm._tcp"),
+        ("discovery.trusted_hosts = ['10.0.0.7', 'fe80::1', 'gpu.lan']", "discovery.trusted_hosts[2]", "IP address"),
         ("routing.weights = { priority = 0, load = 0, latency = 0 }", "routing.weights", "at least one"),
         ("routing.policies = [{ model_pattern = '[a' }]", "routing.policies[0].model_pattern", "unclosed"),
         ("routing.aliases = { a = 'b', b = 'a' }", "routing.aliases.a", "Circular alias detected"),

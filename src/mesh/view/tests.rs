@@ -61,7 +61,7 @@ fn backend(name: &str, models: &[&str]) -> BackendFacts {
 
 impl World {
     fn new() -> Self {
-        View::new(PeerId::of_public_key(b"me")).into()
+        View::new(PeerId::of_public_key(b"me"), "me".to_owned()).into()
     }
 
     fn look(&mut self, rows: &[&Told]) -> Seen {
@@ -254,4 +254,35 @@ async fn clocks_are_compared_by_fresh_news_only() {
     assert_eq!(skew(world.look_at(&[&peer], START + 40_000)), Some(-300));
     peer.tell("a", &[], START + 55_000);
     assert_eq!(skew(world.look_at(&[&peer], START + 50_000)), Some(5_000));
+}
+
+/// Two nodes of one machine once had one name, and nobody could say which had answered.
+#[tokio::test(start_paused = true)]
+async fn peers_of_one_name_are_told_apart_while_they_live() {
+    let (mut world, mut one, mut other) = (World::new(), Told::new("one", 1), Told::new("other", 1));
+    one.tell("desk", &[backend("gpu", &["m"])], START);
+    other.tell("desk", &[backend("gpu", &["m"])], START);
+    for _ in 0..3 {
+        world.look(&[one.beat(), other.beat()]);
+    }
+    let names = |seen: &Seen| seen.peers.list.iter().map(|peer| peer.name.clone()).collect::<Vec<_>>();
+    let mut both = [&one, &other].map(|told| format!("desk-{}", told.id.short()));
+    both.sort();
+    let seen = world.look(&[one.beat(), other.beat()]);
+    assert_eq!((names(&seen), seen.peers.namesake), (both.to_vec(), false));
+
+    pass(10_000).await;
+    world.look(&[one.beat(), &other]);
+    let mut left = vec!["desk".to_owned(), format!("desk-{}", other.id.short())];
+    left.sort();
+    let seen = world.look(&[one.beat(), &other]);
+    assert_eq!(names(&seen), left, "the dead does not take the name of the living");
+    for (peer, _, _) in seen.peers.offering("m") {
+        assert_eq!(peer.id == one.id, peer.name == "desk", "the index follows");
+    }
+
+    one.tell("me", &[], START);
+    world.look(&[one.beat(), &other]);
+    let seen = world.look(&[one.beat(), &other]);
+    assert!(seen.peers.namesake && names(&seen).contains(&format!("me-{}", one.id.short())), "{:?}", names(&seen));
 }

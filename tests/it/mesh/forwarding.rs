@@ -301,3 +301,28 @@ async fn a_hundred_streams_over_a_hop_leave_nothing_behind() {
     assert_eq!(seen["backends"][0]["pending_requests"], 0);
     until_json(&near, "/nexus/v1/mesh", "the others hear of it", |seen| seen["peers"][0]["in_flight"] == 0).await;
 }
+
+/// Two nodes of one machine are both called as their host is.
+#[tokio::test]
+async fn peers_of_one_name_are_told_apart_everywhere() {
+    let (here, there) = (
+        FakeBackend::always(&["m1"], Answer::says("hi")).await,
+        FakeBackend::always(&["m2"], Answer::says("hi")).await,
+    );
+    let far = peer("desk", KEY, &[], &there.entry("b", "")).start().await;
+    let near = peer("desk", KEY, &[&far], &here.entry("a", "")).start().await;
+    offers(&near, "m2").await;
+    offers(&far, "m1").await;
+    let mesh = near.get("/nexus/v1/mesh").await.json();
+    let name = |peer: &serde_json::Value| {
+        let (name, id) = (peer["name"].as_str().expect("a name"), peer["id"].as_str().expect("an id"));
+        assert_eq!(name, format!("desk-{}", &id[..8]));
+        name.to_owned()
+    };
+    let (ours, theirs) = (name(&mesh["self"]), name(&mesh["peers"][0]));
+    assert_eq!(near.chat("m1").await.header("x-nexus-peer"), Some(ours.as_str()));
+    assert_eq!(near.chat("m2").await.header("x-nexus-peer"), Some(theirs.as_str()));
+    assert_eq!(far.chat("m1").await.header("x-nexus-peer"), Some(ours.as_str()), "every peer says the same");
+    assert!(near.get("/v1/models").await.text().contains(&format!(r#""peer":"{theirs}""#)));
+    assert!(near.get("/nexus/v1/backends").await.text().contains(&format!("peer:{theirs}")));
+}

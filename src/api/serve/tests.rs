@@ -1,0 +1,109 @@
+use axum::routing::{get, post};
+use futures_util::future::BoxFuture;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::api::respond;
+use crate::env::{Accept, BoxIo};
+
+/// A listener to which a test connects without a network.
+struct Ear(mpsc::Receiver<DuplexStream>);
+
+impl Accept for Ear {
+    fn accept(&mut self) -> BoxFuture<'_, std::io::Result<(BoxIo, SocketAddr)>> {
+        Box::pin(async {
+            let Some(stream) = self.0.recv().await else { return std::future::pending().await };
+            Ok((Box::new(stream) as BoxIo, ([127, 0, 0, 1], 1).into()))
+        })
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        Ok(([127, 0, 0, 1], 8000).into())
+    }
+}
+
+struct Server {
+    door: mpsc::Sender<DuplexStream>,
+    _env: Env,
+}
+
+impl Server {
+    fn start(connections: usize) -> Self {
+        let (door, ear) = mpsc::channel(16);
+        let read = |request| async {
+            match respond::whole_body_of(request, 1000).await {
+                Ok((_, body)) => respond::json(http::StatusCode::OK, &body.len()),
+                Err(fault) => respond::fault(&fault),
+            }
+        };
+        let router = Router::new().route("/", get(|| async { "hello" })).route("/", post(read));
+        let env = Env::real();
+        let stop = CancellationToken::new();
+        env.tasks.spawn("http", serve_at_most(connections, Box::new(Ear(ear)), router, stop, env.clone()));
+        Server { door, _env: env }
+    }
+
+    async fn connect(&self) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(1 << 16);
+        self.door.send(theirs).await.expect("it serves");
+        ours
+    }
+}
+
+async fn send(stream: &mut DuplexStream, text: &str) {
+    stream.write_all(text.as_bytes()).await.expect("connected");
+}
+
+/// What comes within `patience`, up to the end where there is one.
+async fn hear(stream: &mut DuplexStream, patience: Duration) -> String {
+    let mut heard = Vec::new();
+    let _ = tokio::time::timeout(patience, stream.read_to_end(&mut heard)).await;
+    String::from_utf8(heard).expect("text")
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+const A_MOMENT: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_too_many_waits_until_another_ends() {
+    let server = Server::start(2);
+    let (mut first, mut second, mut third) = (server.connect().await, server.connect().await, server.connect().await);
+    for stream in [&mut first, &mut second, &mut third] {
+        send(stream, GET).await;
+    }
+    assert!(hear(&mut first, A_MOMENT).await.ends_with("hello"));
+    assert!(hear(&mut second, A_MOMENT).await.ends_with("hello"));
+    assert_eq!(hear(&mut third, A_MOMENT).await, "");
+    drop(first);
+    assert!(hear(&mut third, A_MOMENT).await.ends_with("hello"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stops_is_refused_and_its_connection_closed() {
+    let server = Server::start(2);
+    let mut stream = server.connect().await;
+    send(&mut stream, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\nabc").await;
+    let began = Instant::now();
+    let reply = hear(&mut stream, 60 * A_MOMENT).await;
+    assert!(began.elapsed() < 16 * A_MOMENT, "closed: {:?}", began.elapsed());
+    assert!(reply.starts_with("HTTP/1.1 408 ") && reply.contains(r#""code":"request_timeout""#), "{reply}");
+    // One that is announced as too large is read for a while, and no longer than any other.
+    let mut stream = server.connect().await;
+    send(&mut stream, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2000\r\n\r\nabc").await;
+    let reply = hear(&mut stream, 60 * A_MOMENT).await;
+    assert!(reply.starts_with("HTTP/1.1 413 ") && began.elapsed() < 32 * A_MOMENT, "{reply}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_may_be_slow_as_long_as_it_comes() {
+    let server = Server::start(2);
+    let mut stream = server.connect().await;
+    send(&mut stream, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\nconnection: close\r\n\r\n").await;
+    for piece in ["a", "b", "c", "d", "e"] {
+        tokio::time::sleep(14 * A_MOMENT).await;
+        send(&mut stream, piece).await;
+    }
+    let reply = hear(&mut stream, A_MOMENT).await;
+    assert!(reply.starts_with("HTTP/1.1 200 ") && reply.ends_with('5'), "{reply}");
+}
