@@ -4,6 +4,7 @@
 mod auth;
 mod backends;
 mod config;
+mod explain;
 mod health;
 mod mesh;
 mod models;
@@ -94,6 +95,7 @@ pub fn router(parts: Parts, env: &Env) -> Router {
                 .route("/v1/chat/completions", post(openai::chat_completions))
                 .route("/v1/completions", post(openai::completions))
                 .route("/v1/embeddings", post(openai::embeddings))
+                .route("/nexus/v1/explain", post(explain::explain))
                 .with_state(inference),
         )
         .merge(

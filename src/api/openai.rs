@@ -35,16 +35,32 @@ pub(super) async fn embeddings(
 }
 
 async fn infer(inference: Inference, endpoint: Endpoint, id: RequestId, request: Request) -> Response {
+    match read(&inference, endpoint, id, request).await {
+        Ok(request) => inference.gateway.handle(request).await.map(Body::new),
+        Err(response) => response,
+    }
+}
+
+/// A client's request, whole, with whoever its key names.
+///
+/// # Errors
+/// The refusal to send.
+pub(super) async fn read(
+    inference: &Inference,
+    endpoint: Endpoint,
+    id: RequestId,
+    request: Request,
+) -> Result<exchange::Request, Response> {
     let caller = match &inference.keys {
         Some(keys) => match keys.caller(request.headers()) {
             Ok(caller) => Some(caller),
-            Err(fault) => return respond::fault(&fault),
+            Err(fault) => return Err(respond::fault(&fault)),
         },
         None => None,
     };
     let (parts, body) = match respond::whole_body_of(request, inference.max_body).await {
         Ok(read) => read,
-        Err(fault) => return respond::fault(&fault),
+        Err(fault) => return Err(respond::fault(&fault)),
     };
     let mut headers = parts.headers;
     let client = match (&caller, parts.extensions.get::<Source>()) {
@@ -56,6 +72,5 @@ async fn infer(inference: Inference, endpoint: Endpoint, id: RequestId, request:
         // A key of this mesh is nobody else's business.
         headers.remove(http::header::AUTHORIZATION);
     }
-    let request = exchange::Request { id, endpoint, headers, body, origin: Origin::Client, client, caller };
-    inference.gateway.handle(request).await.map(Body::new)
+    Ok(exchange::Request { id, endpoint, headers, body, origin: Origin::Client, client, caller })
 }

@@ -6,6 +6,7 @@ mod client;
 mod completions;
 mod config;
 mod demo;
+mod explain;
 mod health;
 mod mesh;
 mod models;
@@ -52,6 +53,7 @@ enum Command {
     /// See, extend and join the mesh of peers
     #[command(subcommand)]
     Mesh(mesh::Mesh),
+    Explain(explain::Explain),
     Demo(demo::Demo),
     Synthetic(synthetic::Synthetic),
     Completions(completions::Completions),
@@ -79,6 +81,7 @@ impl Cli {
             Command::Models(models) => on_one_thread(models.run()),
             Command::Health(health) => on_one_thread(health.run()),
             Command::Mesh(mesh) => on_one_thread(mesh.run()),
+            Command::Explain(explain) => on_one_thread(explain.run()),
             Command::Config(config) => config.run(),
             Command::Completions(completions) => completions.run(),
         }

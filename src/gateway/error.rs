@@ -47,10 +47,8 @@ impl Failure {
             Failure::QueueTimeout { waited, depth, priority } => {
                 Fault::queue_timeout(&trip.asked, waited.as_secs(), depth, priority.as_str())
             }
-            Failure::Forbidden { caller, model } => Fault::forbidden(format!(
-                "The key of client '{caller}' is not good for model '{model}'. Ask for a model that its `models` allow."
-            )),
-            Failure::NoCandidate(plan) => return no_candidate(&plan, trip, every_model),
+            Failure::Forbidden { caller, model } => forbidden(&caller, &model),
+            Failure::NoCandidate(plan) => return no_candidate(&plan, &trip.asked, every_model),
             Failure::AllMissed(missed) => all_missed(&missed, trip, patience),
         };
         Told { fault, rejection: None }
@@ -81,20 +79,23 @@ impl Failure {
     }
 }
 
-fn no_candidate(plan: &Plan, trip: &Trip, every_model: impl Fn() -> Vec<String>) -> Told {
+/// What is told a client whose key is not good for a model.
+pub(super) fn forbidden(caller: &str, model: &str) -> Fault {
+    Fault::forbidden(format!(
+        "The key of client '{caller}' is not good for model '{model}'. Ask for a model that its `models` allow."
+    ))
+}
+
+/// What is told where the plan has nobody to try.
+pub(super) fn no_candidate(plan: &Plan, asked: &str, every_model: impl Fn() -> Vec<String>) -> Told {
     let fault = match plan.verdict() {
-        Verdict::Incapable(missing) => Fault::capability_mismatch(&trip.asked, &missing),
-        Verdict::NoHealthyBackend => Fault::no_healthy_backend(&trip.asked, plan.context()),
+        Verdict::Incapable(missing) => Fault::capability_mismatch(asked, &missing),
+        Verdict::NoHealthyBackend => Fault::no_healthy_backend(asked, plan.context()),
         Verdict::RejectedByPolicy => {
             let rejection = Some((plan.rejection_reasons(), plan.rejection_details()));
-            return Told {
-                fault: Fault::rejected_by_policy(&trip.asked, &plan.rejected_by(), plan.context()),
-                rejection,
-            };
+            return Told { fault: Fault::rejected_by_policy(asked, &plan.rejected_by(), plan.context()), rejection };
         }
-        Verdict::NotFound | Verdict::Serve => {
-            Fault::model_not_found(&trip.asked, every_model().iter().map(String::as_str))
-        }
+        Verdict::NotFound | Verdict::Serve => Fault::model_not_found(asked, every_model().iter().map(String::as_str)),
     };
     Told { fault, rejection: None }
 }

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod error;
+mod explain;
 mod notes;
 mod outcome;
 mod record;
@@ -11,12 +12,13 @@ mod survey;
 mod turns;
 mod waiting;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use http::header;
+use rand::{RngExt, SeedableRng};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -72,7 +74,7 @@ pub struct Gateway {
     queue: Arc<Queue<InFlight>>,
     cutting: CancellationToken,
     turn: AtomicU64,
-    dice: Mutex<Dice>,
+    chance: u64,
 }
 
 impl Gateway {
@@ -92,7 +94,7 @@ impl Gateway {
             mesh,
             http: env.http.clone(),
             turn: AtomicU64::new(0),
-            dice: Mutex::new(env.seed.fork("routing")),
+            chance: env.seed.fork("routing").random(),
         }
     }
 
@@ -171,8 +173,17 @@ impl Gateway {
     }
 
     fn plan(&self, intent: &Intent, chain: &Chain, world: &route::World) -> Plan {
-        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let mut dice = self.dice.lock().unwrap_or_else(PoisonError::into_inner);
+        self.plan_at(self.turn.fetch_add(1, Ordering::Relaxed), intent, chain, world)
+    }
+
+    /// The plan that the next request would get, without being that request.
+    fn foresee(&self, intent: &Intent, chain: &Chain, world: &route::World) -> Plan {
+        self.plan_at(self.turn.load(Ordering::Relaxed), intent, chain, world)
+    }
+
+    /// Every turn has dice of its own, so that no two requests share a lock and a plan can be foreseen.
+    fn plan_at(&self, turn: u64, intent: &Intent, chain: &Chain, world: &route::World) -> Plan {
+        let mut dice = Dice::seed_from_u64(self.chance.wrapping_add(turn));
         route::plan(intent, chain, &self.rules, world, &mut Chance { turn, dice: &mut dice })
     }
 

@@ -8,6 +8,7 @@ mod queue;
 mod relay;
 mod streams;
 // What clients are told when something is wrong.
+mod explain;
 mod failures;
 mod requests;
 // Who answers.

@@ -1,0 +1,118 @@
+//! What would be done with a request, now, with nothing sent to any backend. It makes the same survey and the same plan
+//! as a request would get; only chance, where a strategy uses it, may fall otherwise the next time.
+
+use serde_json::{Value, json};
+
+use super::error::{Failure, forbidden, no_candidate};
+use super::{Gateway, check_caller, intent, survey};
+use crate::dialect::{self, Fault};
+use crate::exchange::Request;
+use crate::route::{Candidate, Place, Plan, Rejection, Step, World};
+
+impl Gateway {
+    /// The plan for `request`, as JSON: every candidate of every model of the chain, kept or rejected and why, what its
+    /// rank was made of, and the age of the news.
+    ///
+    /// # Errors
+    /// The request is none.
+    pub fn explain(&self, request: &Request) -> Result<Value, Box<Fault>> {
+        let bad = |error: dialect::BadRequest| Box::new(Fault::bad_request(error.to_string()));
+        let asked = dialect::inspect(request.endpoint, None, &request.body).map_err(bad)?;
+        if let Err(Failure::Forbidden { caller, model }) = check_caller(request, &asked) {
+            return Err(Box::new(forbidden(&caller, &model)));
+        }
+        let chain = self.chain(request, &asked);
+        let world = survey::survey(&chain, &self.registry, self.mesh.as_ref(), &request.origin);
+        let plan = self.foresee(&intent(request, &asked, self.manner.max_hops), &chain, &world);
+
+        let kept = plan.steps.iter().enumerate().map(|(at, step)| self.kept(at, step, &world));
+        let rejected = plan.rejections.iter().map(|rejection| self.rejected(rejection, &world));
+        let candidates: Vec<Value> = kept.chain(rejected).collect();
+        let refusal = plan.steps.is_empty().then(|| {
+            let every_model = || survey::every_model(&self.registry, self.mesh.as_ref());
+            let fault = no_candidate(&plan, &asked.model, every_model).fault;
+            json!({ "status": fault.status.as_u16(), "code": fault.code, "message": fault.message })
+        });
+        Ok(json!({
+            "model": asked.model,
+            "resolved": chain.resolved,
+            "aliases": chain.steps.iter().map(|(from, to)| json!([from, to])).collect::<Vec<_>>(),
+            "fallbacks": chain.fallbacks,
+            "needs": asked.needs,
+            "strategy": plan.strategy,
+            "zone": plan.zone,
+            "tier": plan.tier,
+            "candidates": candidates,
+            "chosen": self.chosen(&plan),
+            "refusal": refusal,
+        }))
+    }
+
+    fn chosen(&self, plan: &Plan) -> Option<Value> {
+        let step = plan.steps.first()?;
+        Some(json!({ "peer": self.peer_of(&step.place), "backend": step.place.backend(), "model": step.served.id }))
+    }
+
+    fn kept(&self, at: usize, step: &Step, world: &World) -> Value {
+        let mut told = self.told(&step.place, &step.model, world);
+        told["verdict"] = "kept".into();
+        told["rank"] = (at + 1).into();
+        told["fallback"] = step.fallback.into();
+        if let Some(score) = step.score {
+            for (term, value) in
+                [("priority", score.priority), ("load", score.load), ("latency", score.latency), ("total", score.total)]
+            {
+                told["terms"][term] = value.into();
+            }
+        }
+        if let Some((wanted, got)) = step.downgraded {
+            told["tier_downgraded"] = format!("{}->{}", wanted.get(), got.get()).into();
+        }
+        told
+    }
+
+    fn rejected(&self, rejection: &Rejection, world: &World) -> Value {
+        let mut told = self.told(&rejection.place, &rejection.model, world);
+        told["verdict"] = "rejected".into();
+        told["rule"] = rejection.rule().as_str().into();
+        told["reason"] = rejection.reason().into();
+        told["suggested_action"] = rejection.suggested_action().into();
+        told
+    }
+
+    /// What is known of a place, kept or not.
+    fn told(&self, place: &Place, model: &str, world: &World) -> Value {
+        let known = world.offers.iter().filter(|offer| &*offer.model == model).flat_map(|offer| &offer.candidates);
+        let candidate = known.into_iter().find(|candidate| candidate.place == *place);
+        json!({
+            "peer": self.peer_of(place),
+            "backend": place.backend(),
+            "model": model,
+            "terms": candidate.map(terms).unwrap_or_else(|| json!({})),
+            "fact_age_ms": candidate.and_then(|candidate| candidate.fact_age).map_or(Value::Null, |age| json!(age.as_millis())),
+        })
+    }
+
+    fn peer_of(&self, place: &Place) -> String {
+        place.peer_name().map_or_else(|| self.manner.peer_name.to_string(), ToString::to_string)
+    }
+}
+
+/// What the rank of a candidate goes by.
+fn terms(candidate: &Candidate) -> Value {
+    let load = &candidate.load;
+    json!({
+        "status": candidate.status,
+        "suspect": candidate.suspect,
+        "zone": candidate.effective_zone(),
+        "tier": candidate.tier,
+        "configured_priority": candidate.priority,
+        "in_flight": load.in_flight,
+        "queued": load.queued,
+        "concurrency": load.concurrency,
+        "expected_wait_ms": u64::try_from(load.expected_wait().as_millis()).unwrap_or(u64::MAX),
+        "latency_ms": load.latency_ms,
+        "ttft_ms": load.ttft_ms,
+        "tokens_per_second": load.tokens_per_second,
+    })
+}
