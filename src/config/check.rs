@@ -134,11 +134,6 @@ impl Found {
         if let Err(problems) = Rules::new(&config.routing) {
             problems.into_iter().for_each(|problem| self.add(problem.path, problem.message));
         }
-        for (index, policy) in config.routing.policies.iter().enumerate() {
-            if policy.max_cost_per_request.is_some_and(|cost| !(cost.is_finite() && cost > 0.0)) {
-                self.add(format!("routing.policies[{index}].max_cost_per_request"), "must be more than 0");
-            }
-        }
     }
 
     fn mesh(&mut self, config: &Config) {

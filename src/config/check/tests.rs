@@ -21,6 +21,11 @@ fn every_rule_names_its_key() {
         ("discovery.trusted_hosts = ['10.0.0.7', 'fe80::1', 'gpu.lan']", "discovery.trusted_hosts[2]", "IP address"),
         ("routing.weights = { priority = 0, load = 0, latency = 0 }", "routing.weights", "at least one"),
         ("routing.policies = [{ model_pattern = '[a' }]", "routing.policies[0].model_pattern", "unclosed"),
+        (
+            "routing.policies = [{ model_pattern = 'a', max_cost_per_request = 0.0 }, { model_pattern = 'b', max_cost_per_request = -1.0 }]",
+            "routing.policies[1].max_cost_per_request",
+            "below 0",
+        ),
         ("routing.aliases = { a = 'b', b = 'a' }", "routing.aliases.a", "Circular alias detected"),
         ("routing.fallbacks = { a = ['a'] }", "routing.fallbacks.a", "own fallback"),
         ("mesh.name = ''", "mesh.name", "empty"),
