@@ -131,7 +131,7 @@ struct Connection(Tasks);
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.0.stopping().cancel();
+        self.0.cancel();
     }
 }
 
