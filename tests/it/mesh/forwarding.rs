@@ -146,7 +146,6 @@ async fn a_far_backend_never_has_more_requests_than_it_may() {
     assert_eq!((first.status, backend.peak()), (200, 1));
 }
 
-/// Contract 3.3.
 #[tokio::test]
 async fn the_list_of_models_is_that_of_the_mesh() {
     let shared = FakeBackend::always(&["both"], Answer::says("hi")).await;
@@ -187,7 +186,7 @@ async fn a_peer_tells_of_itself_and_of_the_others() {
     assert_eq!(other["id"], id);
 }
 
-/// F11: one id, in the log of both peers.
+/// One id, in the log of both peers.
 #[tokio::test]
 async fn one_request_has_one_id_in_every_log() {
     let log = Log::capture();
@@ -202,7 +201,7 @@ async fn one_request_has_one_id_in_every_log() {
     assert!(!log.text().contains("MARKER") && !log.text().contains(KEY), "{}", log.text());
 }
 
-/// A client's own key is not for machines that the operator of this one does not run. C14.
+/// A client's own key is not for machines that the operator of this one does not run.
 #[tokio::test]
 async fn a_clients_key_does_not_leave_in_an_answer_or_to_a_found_backend() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;

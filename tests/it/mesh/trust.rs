@@ -1,4 +1,4 @@
-//! Who may come in, and what may go out. Contract 3.4.
+//! Who may come in, and what may go out.
 
 use std::time::Duration;
 
@@ -106,7 +106,7 @@ async fn the_owners_policy_holds_for_requests_of_others() {
     assert_eq!(open.calls(), 0);
 }
 
-/// W9 over a hop: the policy of the name that was asked for goes along.
+/// Over a hop, too: the policy of the name that was asked for goes along.
 #[tokio::test]
 async fn the_entrys_policy_holds_at_the_owner() {
     let inside = FakeBackend::always(&["m1"], Answer::json(500, "{}")).await;
