@@ -261,14 +261,15 @@ impl Cluster {
         answer
     }
 
-    /// The peer that is named is the one that owns the backend that spoke: there was no further hop.
+    /// The peer that is named is the one that owns the backend that spoke: there was no further hop. One that came back as
+    /// somebody new shares its name with who it was until that one is dead; then its id is behind the name.
     fn check_voice(&self, answer: &Answer) {
         let Some((speaker, _)) = answer.text.split_once(':') else { return };
         let owner = self.backend(speaker).character.owner;
         let (Some(peer), true) = (&answer.peer, owner < self.0.peers.len()) else { return };
         let told = format!("{} names {peer}, but {speaker} spoke", answer.request);
         self.claims().hold(
-            *peer == peer_name(owner),
+            peer.split_once('-').map_or(peer.as_str(), |(name, _)| name) == peer_name(owner),
             "a request is served by the peer it was forwarded to",
             format_args!("{told}"),
         );
