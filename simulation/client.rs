@@ -1,5 +1,5 @@
-//! A client of the mesh: plain HTTP to a peer's real port, on a connection of its own, with the patience that the
-//! contract allows. What it got is data; what it should have got is for the claims to say.
+//! A client of the mesh: plain HTTP to a peer's real port, on a connection of its own, with as much patience as a
+//! client may be asked for. What it got is data; what it should have got is for the claims to say.
 
 use std::time::Duration;
 
@@ -199,7 +199,7 @@ fn understand(end: End, stream: bool, body: &[u8], answer: &mut Answer) -> End {
     }
 }
 
-/// One request on a connection of its own; gives up after the patience of the contract.
+/// One request on a connection of its own; gives up when its patience ends.
 async fn send(
     env: &Env,
     host: &str,

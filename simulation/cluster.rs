@@ -261,7 +261,8 @@ impl Cluster {
         answer
     }
 
-    /// The peer that is named is the one that owns the backend that spoke: there was no further hop.
+    /// The peer that is named is the one that owns the backend that spoke: there was no further hop. One that came back as
+    /// somebody new shares its name with who it was until that one is dead; then its id is behind the name.
     fn check_voice(&self, answer: &Answer) {
         let Some((speaker, _)) = answer.text.split_once(':') else { return };
         let owner = self.backend(speaker).character.owner;

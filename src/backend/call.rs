@@ -82,7 +82,7 @@ mod tests {
         assert_eq!(sent(&spec, &[]).uri(), "http://host:1/proxy/v1/chat/completions");
     }
 
-    /// W10: a client's `Authorization` once replaced the configured key, and went to anyone found by mDNS.
+    /// A client's `Authorization` once replaced the configured key, and went to anyone found by mDNS.
     #[test]
     fn keys_go_only_where_they_belong() {
         let clients = [("authorization", "Bearer client"), ("cookie", "secret"), ("x-forwarded-for", "10.0.0.1")];

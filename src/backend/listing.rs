@@ -51,7 +51,7 @@ mod tests {
         let models = read(&body, Kind::Vllm).expect("a list");
         assert_eq!(models[0].id, "Qwen/Qwen2.5-7B-Instruct");
         assert_eq!(models[0].context_length, Some(32_768));
-        assert_eq!(models[0].tools, Support::Unknown, "W17: nobody said no");
+        assert_eq!(models[0].tools, Support::Unknown, "nobody said no");
     }
 
     #[test]

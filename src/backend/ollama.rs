@@ -156,7 +156,7 @@ mod tests {
         let model = describe("llama3.2-vision:latest", &answer);
         assert_eq!((model.vision, model.tools, model.embeddings), (Support::Yes, Support::Yes, Support::No));
         assert_eq!(model.context_length, Some(131_072));
-        assert_eq!(model.json_mode, Support::Yes, "W17: json_object on Ollama was refused for ever");
+        assert_eq!(model.json_mode, Support::Yes, "json_object on Ollama was refused for ever");
     }
 
     #[test]

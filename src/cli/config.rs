@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use super::print;
 use crate::config::{self, DEFAULT_FILE};
 use crate::env::Seed;
+use crate::mesh::MeshKey;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Config {
@@ -42,7 +43,7 @@ impl Config {
 
 /// A mesh key as people pass it on: 32 random bytes in base32.
 pub(super) fn fresh_key(seed: &Seed) -> String {
-    config::mesh_key_text(&seed.bytes("mesh key"))
+    MeshKey::generate(seed).to_string()
 }
 
 #[cfg(test)]
@@ -52,7 +53,7 @@ mod tests {
     #[test]
     fn a_fresh_key_is_a_key_and_another_one_each_time() {
         let key = fresh_key(&Seed::from_os());
-        assert!(config::mesh_key(&key).is_some());
+        assert!(MeshKey::parse(&key).is_ok());
         assert_ne!(key, fresh_key(&Seed::from_os()));
     }
 }

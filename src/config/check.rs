@@ -4,11 +4,9 @@
 use toml::{Table, Value};
 
 use super::{Backend, Config, Problem, later, shape};
-use crate::fleet::{InvalidUrl, Kind, Locality, root_url};
+use crate::fleet::{InvalidUrl, Locality, root_url};
+use crate::mesh::{host_and_port, not_an_address, wrong_fields};
 use crate::route::Rules;
-
-/// What a mesh key looks like, for messages.
-pub(super) const KEY_FORM: &str = "a key is 256 bits, 52 characters of base32, as `nexus mesh invite` makes it";
 
 /// Everything that is wrong.
 pub fn check(config: &Config) -> Vec<Problem> {
@@ -52,35 +50,6 @@ pub(super) fn suspicious(config: &Config, set: &Table) -> Vec<String> {
 }
 
 const COMPONENTS: [&str; 5] = ["routing", "api", "health", "discovery", "mesh"];
-
-/// The 32 bytes of a mesh key: base32 in any case, or hex.
-pub fn mesh_key(text: &str) -> Option<[u8; 32]> {
-    let text = text.trim();
-    let bytes = match text.len() {
-        52 => data_encoding::BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).ok()?,
-        64 => data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok()?,
-        _ => return None,
-    };
-    bytes.try_into().ok()
-}
-
-/// A mesh key as it is passed on: 52 characters of lower-case base32.
-pub fn mesh_key_text(key: &[u8; 32]) -> String {
-    data_encoding::BASE32_NOPAD.encode(key).to_ascii_lowercase()
-}
-
-/// Host and port of `host:port`; an IPv6 address stands in brackets.
-pub fn host_and_port(text: &str) -> Option<(&str, u16)> {
-    let (host, port) = text.rsplit_once(':')?;
-    let bare = match host.strip_prefix('[') {
-        Some(rest) => rest.strip_suffix(']').filter(|bare| bare.parse::<std::net::Ipv6Addr>().is_ok())?,
-        None if host.contains(':') => return None,
-        None => host,
-    };
-    let fit = !bare.is_empty() && !bare.contains(|character: char| character.is_whitespace() || character == '/');
-    fit.then_some(())?;
-    port.parse().ok().map(|port| (bare, port))
-}
 
 #[derive(Default)]
 struct Found(Vec<Problem>);
@@ -134,31 +103,22 @@ impl Found {
         if let Err(problems) = Rules::new(&config.routing) {
             problems.into_iter().for_each(|problem| self.add(problem.path, problem.message));
         }
-        for (index, policy) in config.routing.policies.iter().enumerate() {
-            if policy.max_cost_per_request.is_some_and(|cost| !(cost.is_finite() && cost > 0.0)) {
-                self.add(format!("routing.policies[{index}].max_cost_per_request"), "must be more than 0");
-            }
-        }
     }
 
     fn mesh(&mut self, config: &Config) {
         let mesh = &config.mesh;
-        if mesh.name.trim().is_empty() {
-            self.add("mesh.name", "is empty: name the mesh, or leave the key out for `default`");
+        for wrong in wrong_fields(&mesh.name, &mesh.key, &mesh.seeds) {
+            self.add(format!("mesh.{}", wrong.field), wrong.reason);
         }
         if !mesh.key.is_empty() && !mesh.key_file.is_empty() {
             self.add("mesh.key_file", "`key` and `key_file` are both set: keep one");
-        } else if !mesh.key.is_empty() && mesh_key(&mesh.key).is_none() {
-            self.add("mesh.key", KEY_FORM);
         }
         if !mesh.listen.is_empty() && host_and_port(&mesh.listen).is_none() {
             self.add("mesh.listen", not_an_address(&mesh.listen));
         }
-        for (name, list) in [("advertise", &mesh.advertise), ("seeds", &mesh.seeds)] {
-            for (index, text) in list.iter().enumerate() {
-                if host_and_port(text).is_none_or(|(_, port)| port == 0) {
-                    self.add(format!("mesh.{name}[{index}]"), not_an_address(text));
-                }
+        for (index, text) in mesh.advertise.iter().enumerate() {
+            if host_and_port(text).is_none_or(|(_, port)| port == 0) {
+                self.add(format!("mesh.advertise[{index}]"), not_an_address(text));
             }
         }
         self.at_least_one("mesh.gossip_interval_ms", mesh.gossip_interval_ms);
@@ -239,15 +199,6 @@ impl Found {
             self.add(format!("{at}.name"), format!("`{name}` is taken already: names must differ"));
         }
     }
-}
-
-fn not_an_address(text: &str) -> String {
-    format!("`{text}` is not `host:port` (an IPv6 address stands in brackets)")
-}
-
-/// Whether anything can speak to a backend of this kind yet.
-pub(super) fn is_spoken(kind: Kind) -> bool {
-    !matches!(kind, Kind::Anthropic | Kind::Google)
 }
 
 #[cfg(test)]

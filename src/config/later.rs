@@ -2,52 +2,10 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-
 use toml::Table;
 
-use super::{Config, check};
-use crate::fleet::{Kind, Tier, Zone};
-
-/// One entry of `[[backends]]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Backend {
-    /// Its stable id: not empty, unique.
-    pub name: String,
-    /// Its root: `http://host:port`.
-    pub url: String,
-    /// `ollama`, `vllm`, `llamacpp`, `exo`, `openai`, `lmstudio`, `generic`, `anthropic` or `google`.
-    #[serde(rename = "type", alias = "backend_type")]
-    pub kind: Kind,
-    /// Lower wins.
-    #[serde(default = "default_priority")]
-    pub priority: i32,
-    /// The environment variable that holds its key. Cloud backends need one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub api_key_env: Option<String>,
-    /// `restricted` or `open`. Absent: by type.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub zone: Option<Zone>,
-    /// How capable it is, 1 to 5.
-    #[serde(default)]
-    pub tier: Tier,
-    /// How many requests it may have at once. Absent: not limited.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub concurrency: Option<u32>,
-    /// Whether other peers may use it.
-    #[serde(default = "yes")]
-    pub share: bool,
-    /// Whether a client's `Authorization` goes to it. Absent: only if it has no key and is configured by hand.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub forward_client_auth: Option<bool>,
-}
-
-fn default_priority() -> i32 {
-    50
-}
-
-fn yes() -> bool {
-    true
-}
+use super::Config;
+use crate::backend::is_supported;
 
 /// `[budget]` or `[routing.budget]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -175,7 +133,7 @@ pub(super) fn without_effect(config: &Config, set: &Table) -> Vec<String> {
     note(keys.iter().any(|key| key.requests_per_minute.is_some()), "auth.client_keys.requests_per_minute");
     note(keys.iter().any(|key| key.tokens_per_minute.is_some()), "auth.client_keys.tokens_per_minute");
     note(policies.iter().any(|policy| policy.max_cost_per_request.is_some()), "routing.policies.max_cost_per_request");
-    for backend in config.backends.iter().filter(|backend| !check::is_spoken(backend.kind)) {
+    for backend in config.backends.iter().filter(|backend| !is_supported(backend.kind)) {
         names.push(format!("backend `{}` (type {})", backend.name, backend.kind));
     }
     names

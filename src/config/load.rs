@@ -11,6 +11,7 @@ use toml::{Table, Value};
 use super::environment::{Environment, Lookup};
 use super::place::{KeyPath, Lines, Step, find_mut};
 use super::{Config, Problem, VERSION, check, repair, shape};
+use crate::mesh::MeshKey;
 
 /// The file that is read where none is named; it may be missing.
 pub const DEFAULT_FILE: &str = "nexus.toml";
@@ -138,14 +139,14 @@ fn settle(config: &mut Config, lookup: &Lookup<'_>) -> Result<(), Problem> {
         let problem = |message: String| Problem { path: "mesh.key_file".to_owned(), message };
         let text = std::fs::read_to_string(&config.mesh.key_file)
             .map_err(|error| problem(format!("cannot read {}: {error}", config.mesh.key_file)))?;
-        if check::mesh_key(&text).is_none() {
-            return Err(problem(format!("{} holds no mesh key: {}", config.mesh.key_file, check::KEY_FORM)));
+        if let Err(error) = MeshKey::parse(&text) {
+            return Err(problem(format!("{} holds no mesh key: {error}", config.mesh.key_file)));
         }
         config.mesh.key = text;
     }
     // Keys are compared as text elsewhere: one form, however it was written.
-    if let Some(key) = check::mesh_key(&config.mesh.key) {
-        config.mesh.key = check::mesh_key_text(&key);
+    if let Ok(key) = MeshKey::parse(&config.mesh.key) {
+        config.mesh.key = key.to_string();
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The configuration: one field per section, each section's type beside its user. `load` merges file, environment and
 //! flags; `check` finds every problem at once; after that no part validates again.
 
+mod backends;
 mod check;
 mod edit;
 mod environment;
@@ -17,14 +18,15 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use check::{check, host_and_port, mesh_key, mesh_key_text};
+pub use backends::{Backend, Warning};
+pub use check::check;
 pub(crate) use edit::create;
 pub use edit::{Editor, WriteError};
 pub use environment::{Lookup, process};
 pub use example::{example, first, minimal};
-pub use later::{Backend, Budget, Fleet, HardLimitAction, Lifecycle, Quality};
+pub use later::{Budget, Fleet, HardLimitAction, Lifecycle, Quality};
 pub use load::{DEFAULT_FILE, LoadError, Loaded, Problems, Sources, load};
-pub use secrets::{ADMIN_TOKEN, ClientSecret, Secrets, Warning};
+pub use secrets::{ADMIN_TOKEN, ClientSecret, Secrets};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -4,13 +4,10 @@ use std::fmt;
 
 use data_encoding::HEXLOWER_PERMISSIVE;
 
+use super::Config;
+use super::backends::Warning;
 use super::environment::Lookup;
-use super::{Backend, Config, check};
 use crate::api::digest;
-use crate::fleet::{BackendSpec, InvalidUrl, Source, root_url};
-
-/// Something that is left out, and why: one line.
-pub type Warning = String;
 
 /// Where the admin token is where `auth.admin_token_env` names no other variable.
 pub const ADMIN_TOKEN: &str = "NEXUS_ADMIN_TOKEN";
@@ -45,18 +42,6 @@ impl fmt::Debug for Secrets {
 }
 
 impl Config {
-    /// The configured backends that can be used, keys looked up, and why others cannot.
-    pub fn backend_specs(&self, lookup: &Lookup<'_>) -> (Vec<BackendSpec>, Vec<Warning>) {
-        let (mut specs, mut warnings) = (Vec::new(), Vec::new());
-        for backend in &self.backends {
-            match backend.spec(lookup) {
-                Ok(spec) => specs.push(spec),
-                Err(warning) => warnings.push(warning),
-            }
-        }
-        (specs, warnings)
-    }
-
     /// The admin token and the clients' keys. A client whose key cannot be found is left out, and stays locked out;
     /// where that leaves no client at all, the error says so instead of opening the door.
     ///
@@ -92,32 +77,6 @@ impl Config {
     }
 }
 
-impl Backend {
-    fn spec(&self, lookup: &Lookup<'_>) -> Result<BackendSpec, Warning> {
-        if !check::is_spoken(self.kind) {
-            return Err(format!("backend `{}` is left out: type `{}` is not served yet", self.name, self.kind));
-        }
-        let url = root_url(&self.url).map_err(|InvalidUrl(problem)| format!("backend `{}`: {problem}", self.name))?;
-        let key = match self.api_key_env.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
-            None => None,
-            Some(variable) => {
-                let value = lookup(variable).map(|key| key.trim().to_owned()).filter(|key| !key.is_empty());
-                let warning = || format!("backend `{}` is left out: its key variable {variable} is not set", self.name);
-                Some(value.ok_or_else(warning)?)
-            }
-        };
-        let mut spec = BackendSpec::new(self.name.clone(), url, self.kind, Source::Static);
-        spec.priority = u32::try_from(self.priority).unwrap_or(0);
-        spec.zone = self.zone.unwrap_or(spec.zone);
-        spec.tier = self.tier;
-        spec.key = key;
-        spec.concurrency = self.concurrency;
-        spec.share = self.share;
-        spec.forward_client_auth = self.forward_client_auth;
-        Ok(spec)
-    }
-}
-
 /// 64 hex digits.
 pub(super) fn sha256(text: &str) -> Option<[u8; 32]> {
     HEXLOWER_PERMISSIVE.decode(text.trim().as_bytes()).ok()?.try_into().ok()
@@ -126,28 +85,9 @@ pub(super) fn sha256(text: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::Zone;
 
     fn config(text: &str) -> Config {
         toml::from_str(text).expect("a literal configuration")
-    }
-
-    #[test]
-    fn a_backend_whose_key_is_not_there_is_left_out() {
-        let config = config(
-            "[[backends]]\nname = 'here'\nurl = 'http://h:1/v1/'\ntype = 'ollama'\npriority = -3\n\
-             [[backends]]\nname = 'cloud'\nurl = 'https://api.openai.com/v1'\ntype = 'openai'\napi_key_env = 'K'\n\
-             [[backends]]\nname = 'later'\nurl = 'https://a.example'\ntype = 'anthropic'\napi_key_env = 'K'\n",
-        );
-        let (specs, warnings) = config.backend_specs(&|_| None);
-        assert_eq!(specs.len(), 1);
-        assert_eq!((specs[0].priority, specs[0].url.as_str()), (0, "http://h:1/"));
-        assert!(warnings[0].contains("cloud") && warnings[0].contains('K'), "{warnings:?}");
-
-        let (specs, _) = config.backend_specs(&|name| (name == "K").then(|| "sk-1\n".to_owned()));
-        assert_eq!(specs[1].key.as_deref(), Some("sk-1"));
-        assert_eq!((specs[1].zone, specs[1].url.as_str()), (Zone::Open, "https://api.openai.com/"));
-        assert_eq!(specs.len(), 2, "no part speaks to anthropic yet");
     }
 
     #[test]

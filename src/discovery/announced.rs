@@ -82,7 +82,7 @@ mod tests {
         announced(txt, addresses).backend(&Config::default(), &["192.168.1.5".parse().expect("literal")])
     }
 
-    /// W8: `api_path` was appended twice, and no such backend ever worked.
+    /// `api_path` was appended twice, and no such backend ever worked.
     #[test]
     fn the_standard_root_is_not_repeated() {
         for api_path in ["/v1", "/v1/", "", "/"] {
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(named(&"x".repeat(500)).len(), 128);
     }
 
-    /// W31: a rogue host on the network was trusted with private prompts.
+    /// A rogue host on the network was trusted with private prompts.
     #[test]
     fn another_host_is_open_until_it_is_trusted() {
         assert_eq!(backend(&[], &["10.0.0.7"]).map(|spec| spec.zone), Some(Zone::Open));

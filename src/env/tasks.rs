@@ -40,9 +40,9 @@ impl Tasks {
         self.running.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Becomes ready when the node stops.
-    pub fn stopping(&self) -> CancellationToken {
-        self.stop.clone()
+    /// Cancels everything and waits for nothing: for those who are dropped.
+    pub fn cancel(&self) {
+        self.stop.cancel();
     }
 
     /// Cancels everything and waits for it, at most `grace`. Says whether all of it ended.

@@ -1,4 +1,4 @@
-//! What a reply says of its way: the `x-nexus-*` headers of the contract, and which of the backend's own headers pass.
+//! What a reply says of its way: the `x-nexus-*` headers, and which of the backend's own headers pass.
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 

@@ -255,7 +255,7 @@ fn preview(body: &[u8]) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// W4: a preview once cut a string inside a character, and the connection died of it.
+    /// A preview once cut a string inside a character, and the connection died of it.
     #[test]
     fn previews_are_cut_between_characters() {
         let body = format!(r#"{{"messages":[{{"role":"user","content":"a{}"}}]}}"#, "é".repeat(200));

@@ -190,7 +190,7 @@ mod tests {
         tried
     }
 
-    /// W6: retries once went to the same failing backend only.
+    /// Retries once went to the same failing backend only.
     #[tokio::test]
     async fn others_come_first_and_then_those_whose_trouble_may_pass() {
         let unreachable = || Miss::Unreachable(String::new());

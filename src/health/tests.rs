@@ -55,7 +55,7 @@ fn status(entry: &Entry) -> Status {
 
 const LIST: &str = r#"{"data":[{"id":"m"}]}"#;
 
-/// W18: checks one after the other once delayed the verdict on a dead backend to 27 s.
+/// Checks one after the other once delayed the verdict on a dead backend to 27 s.
 #[tokio::test(start_paused = true)]
 async fn a_slow_backend_delays_no_other_and_verdicts_keep_their_time() {
     let servers = Arc::new(Servers::default());

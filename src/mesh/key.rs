@@ -2,7 +2,6 @@
 //! on the name of the mesh as well, so that another name is another mesh. It never appears in `Debug` output or logs.
 
 use std::fmt;
-use std::str::FromStr;
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER_PERMISSIVE};
 use ring::hkdf;
@@ -82,14 +81,6 @@ impl MeshKey {
             .and_then(|output| output.fill(&mut out))
             .expect("32 bytes is one block of HKDF-SHA256");
         out
-    }
-}
-
-impl FromStr for MeshKey {
-    type Err = KeyError;
-
-    fn from_str(text: &str) -> Result<Self, KeyError> {
-        Self::parse(text)
     }
 }
 

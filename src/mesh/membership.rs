@@ -54,11 +54,15 @@ pub fn wrong_fields(name: &str, key: &str, seeds: &[String]) -> Vec<InvalidField
     }
     for (index, seed) in seeds.iter().enumerate() {
         if host_and_port(seed).is_none_or(|(_, port)| port == 0) {
-            let reason = format!("`{seed}` is not `host:port` (an IPv6 address stands in brackets)");
-            add(format!("seeds[{index}]"), reason);
+            add(format!("seeds[{index}]"), not_an_address(seed));
         }
     }
     wrong
+}
+
+/// What to say of a text that is not `host:port`.
+pub fn not_an_address(text: &str) -> String {
+    format!("`{text}` is not `host:port` (an IPv6 address stands in brackets)")
 }
 
 /// Host and port of `host:port`; an IPv6 address stands in brackets. Port 0 is one to listen on and none to dial.

@@ -46,7 +46,7 @@ pub use forward::{ADMISSION_DEADLINE, ForwardError};
 pub use hints::PeerHint;
 pub use identity::{Identity, IdentityError};
 pub use key::{KeyError, MeshKey};
-pub use membership::{InvalidField, Membership, host_and_port, wrong_fields};
+pub use membership::{InvalidField, Membership, host_and_port, not_an_address, wrong_fields};
 pub use peers::{Peer, PeerBackend, Peers};
 pub use warnings::Warning;
 

@@ -144,11 +144,6 @@ impl Peers {
         })
     }
 
-    /// Every model offered by anybody, sorted by id.
-    pub fn models(&self) -> impl Iterator<Item = &str> {
-        self.by_model.keys().map(String::as_str)
-    }
-
     /// The peer of this id.
     pub fn get(&self, id: &PeerId) -> Option<&Arc<Peer>> {
         self.list.iter().find(|peer| peer.id == *id)

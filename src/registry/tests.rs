@@ -116,7 +116,7 @@ fn averages_start_at_the_first_sample() {
     assert_eq!(entry.load().latency_ms, Some(72));
 }
 
-/// W20: a map guard held across a second map once stopped the whole server.
+/// A map guard held across a second map once stopped the whole server.
 #[test]
 fn readers_and_writers_never_wait_for_each_other() {
     let registry = Arc::new(Registry::new(Vec::new()));

@@ -79,11 +79,6 @@ impl Rules {
         if problems.is_empty() { Ok(rules) } else { Err(problems) }
     }
 
-    /// How candidates are ranked.
-    pub fn strategy(&self) -> Strategy {
-        self.strategy
-    }
-
     /// The models that may answer a request for `asked`. Fallbacks are looked up by the resolved name and are followed
     /// through aliases themselves.
     pub fn chain(&self, asked: &str) -> Chain {
@@ -184,7 +179,7 @@ mod tests {
     #[test]
     fn unset_means_adaptive() {
         let rules = Rules::new(&Config::default()).unwrap_or_else(|problems| panic!("{problems:?}"));
-        assert_eq!(rules.strategy(), Strategy::Adaptive);
+        assert_eq!(rules.strategy, Strategy::Adaptive);
         assert_eq!(rules.chain("m").models().collect::<Vec<_>>(), ["m"]);
     }
 }

@@ -78,7 +78,7 @@ mod tests {
         text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
     }
 
-    /// W38: fields once sat in nested spans, where no query found them.
+    /// Fields once sat in nested spans, where no query found them.
     #[test]
     fn json_is_flat_and_absent_fields_are_absent() {
         let config = Config { format: Format::Json, ..Config::default() };

@@ -1,4 +1,4 @@
-//! Who may ask, and who may manage. Contract 3.4.
+//! Who may ask, and who may manage.
 
 use serde_json::json;
 use sha2_of::hex;
@@ -41,7 +41,7 @@ async fn where_keys_are_configured_nobody_asks_without_one() {
         }
     }
     assert_eq!(backend.calls(), 6);
-    assert!(backend.requests().iter().all(|request| request.header("authorization").is_none()), "C14: stripped");
+    assert!(backend.requests().iter().all(|request| request.header("authorization").is_none()), "stripped");
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ fn addition(node: &TestNode) -> Call {
     node.client().post("/nexus/v1/backends", body.to_string())
 }
 
-/// W31: any page and any host could once change a node.
+/// Any page and any host could once change a node.
 #[tokio::test]
 async fn management_is_for_this_machine_by_its_own_name_and_for_no_other_page() {
     let node = TestNode::start("").await;

@@ -27,7 +27,7 @@ fn with_image() -> String {
     chat("m1").replace("\"hello\"", r#"[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]"#)
 }
 
-/// W20: this request once locked the whole server, until it was killed.
+/// This request once locked the whole server, until it was killed.
 #[tokio::test]
 async fn tools_on_a_model_known_to_have_none_are_400_and_nothing_stands_still() {
     let backend = offering(able("m1", json!({"capabilities": {"tools": false}}))).await;
@@ -40,7 +40,7 @@ async fn tools_on_a_model_known_to_have_none_are_400_and_nothing_stands_still() 
     assert_eq!((node.chat("m1").await.status, backend.calls()), (200, 1));
 }
 
-/// W17: what nobody had said was once taken for a no.
+/// What nobody had said was once taken for a no.
 #[tokio::test]
 async fn unknown_is_not_no() {
     let long = "word ".repeat(5000);
@@ -58,7 +58,7 @@ async fn unknown_is_not_no() {
     }
 }
 
-/// F15: where one can and one cannot, the one that can is asked.
+/// Where one can and one cannot, the one that can is asked.
 #[tokio::test]
 async fn a_request_goes_only_where_it_can_be_served() {
     let can = offering(able("m1", json!({"capabilities": {"vision": true, "tools": true}}))).await;

@@ -213,7 +213,7 @@ fn a_bad_configuration_is_told_whole() {
       bad.toml:2: server.prot: unknown key, ignored: did you mean `port`?
       bad.toml:3: server.port: found string "x", expected a whole number from 0 to 65535
       bad.toml:4: backends[0]: backend `bad-openai` of type `openai` needs `api_key_env`: the name of the variable that holds its key
-      bad.toml:9: mesh.key: a key is 256 bits, 52 characters of base32, as `nexus mesh invite` makes it
+      bad.toml:9: mesh.key: the mesh key must be 52 characters of base32 or 64 of hex, as `nexus mesh invite` prints it; this has 5
     "#);
     assert_eq!(place.run("health -c bad.toml").error(), place.run("serve -c bad.toml").error());
 }

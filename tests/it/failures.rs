@@ -1,4 +1,4 @@
-//! What clients are told when backends fail: contract 1.5. Errors of the backend's own pass unchanged, everything else is
+//! What clients are told when backends fail. Errors of the backend's own pass unchanged, everything else is
 //! tried elsewhere and then told without a word of where it was.
 
 use std::time::Duration;
@@ -15,7 +15,7 @@ fn in_order(bad: &FakeBackend, good: &FakeBackend) -> String {
     order + &bad.entry("bad", "priority = 1") + &good.entry("good", "priority = 9")
 }
 
-/// W13: a backend's 400 was once wrapped as text, lost its `param`, and was asked for three times.
+/// A backend's 400 was once wrapped as text, lost its `param`, and was asked for three times.
 #[tokio::test]
 async fn a_clients_mistake_is_told_in_the_backends_words_and_asked_once() {
     let words = "{ \"error\" : {\"message\":\"bad temperature\",\"param\":\"temperature\",\"code\":null} }\n";
@@ -32,7 +32,7 @@ async fn a_clients_mistake_is_told_in_the_backends_words_and_asked_once() {
     }
 }
 
-/// W13: 429 once became 400, without its `Retry-After`.
+/// 429 once became 400, without its `Retry-After`.
 #[tokio::test]
 async fn a_backend_that_asks_for_time_is_left_alone_and_others_are_tried() {
     let words = r#"{"error":{"message":"slow down","code":"rate_limit_exceeded"}}"#;
@@ -50,7 +50,7 @@ async fn a_backend_that_asks_for_time_is_left_alone_and_others_are_tried() {
     }
 }
 
-/// W6: retries once went to the same failing backend only: 8 of 8 requests failed beside a good one.
+/// Retries once went to the same failing backend only: 8 of 8 requests failed beside a good one.
 #[tokio::test]
 async fn a_failing_backend_costs_no_request() {
     for broken in [Answer::json(500, "{}"), Answer::json(503, "busy"), Answer::hang_up(), Answer::json(200, "<html>")] {
@@ -66,7 +66,7 @@ async fn a_failing_backend_costs_no_request() {
     }
 }
 
-/// W3: a message once held the URL with the key in it.
+/// A message once held the URL with the key in it.
 #[tokio::test]
 async fn when_all_fail_it_is_502_and_says_nothing_of_where() {
     for broken in [Answer::json(500, "sk-secret http://inside"), Answer::hang_up(), Answer::json(200, "<html>")] {
@@ -134,7 +134,7 @@ async fn a_backend_that_refuses_connections_is_502_then_known_to_be_down() {
     assert_eq!(error["message"], "No healthy backends available for model 'm1'");
 }
 
-/// Contract 1.5: known but not well is 503, with its context in both places.
+/// Known but not well is 503, with its context in both places.
 #[tokio::test]
 async fn a_model_without_a_healthy_backend_is_503_with_the_reasons() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
@@ -172,7 +172,7 @@ async fn a_silent_backend_is_504_in_time() {
     }
 }
 
-/// Contract 3.5: a hung backend costs a request its first-byte deadline, and the second request nothing.
+/// A hung backend costs a request its first-byte deadline, and the second request nothing.
 #[tokio::test]
 async fn a_hung_backend_is_not_asked_again_while_there_is_another() {
     let hung = FakeBackend::always(&["m1"], Answer::silence()).await;
@@ -200,7 +200,7 @@ async fn a_whole_reply_that_dies_is_broken_and_not_retried() {
     assert_eq!((bad.calls(), good.calls()), (1, 0));
 }
 
-/// W5: one 400, the client's fault, once took the only backend out of service for an hour.
+/// One 400, the client's fault, once took the only backend out of service for an hour.
 #[tokio::test]
 async fn a_clients_mistake_does_not_count_against_a_backend() {
     let backend = FakeBackend::script(&["m1"], |request| match request.number {
@@ -215,7 +215,7 @@ async fn a_clients_mistake_does_not_count_against_a_backend() {
     assert_eq!(node.chat("m1").await.status, 200);
 }
 
-/// W5: a backend that failed and works again is used again.
+/// A backend that failed and works again is used again.
 #[tokio::test]
 async fn a_backend_that_recovers_is_used_again() {
     let backend = FakeBackend::script(&["m1"], |request| match request.number {

@@ -1,10 +1,10 @@
-//! Fallback chains: who answers when the model that was asked for cannot be had. F08, with the default configuration.
+//! Fallback chains: who answers when the model that was asked for cannot be had. With the default configuration.
 
 use crate::support::{Answer, FakeBackend, TestNode, stream, until_json};
 
 const CHAIN: &str = "[routing.fallbacks]\nprimary = ['second', 'third']\n";
 
-/// W21: with the default configuration they were never used.
+/// With the default configuration they were never used.
 #[tokio::test]
 async fn a_model_that_nobody_has_is_answered_by_its_fallback() {
     let backend = FakeBackend::always(&["third"], Answer::says("hi")).await;
@@ -59,7 +59,7 @@ async fn no_fallback_is_named_where_none_was_needed() {
     assert_eq!(reply.header("x-nexus-route-reason"), Some("capability-match"));
 }
 
-/// Contract 1.11: the chain belongs to the name that an alias leads to.
+/// The chain belongs to the name that an alias leads to.
 #[tokio::test]
 async fn an_alias_leads_to_the_chain_of_what_it_stands_for() {
     let backend = FakeBackend::always(&["second"], Answer::says("hi")).await;

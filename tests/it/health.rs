@@ -6,7 +6,6 @@ use tokio::time::Instant;
 
 use crate::support::{Answer, FakeBackend, Plan, TestNode, until, until_json};
 
-/// Contract 1.4.3.
 #[tokio::test]
 async fn health_is_healthy_degraded_or_unhealthy_and_always_200() {
     let empty = TestNode::start("").await;
@@ -30,7 +29,7 @@ async fn health_is_healthy_degraded_or_unhealthy_and_always_200() {
     assert_eq!(node.get("/health").await.status, 200);
 }
 
-/// W18: one slow backend once delayed finding a dead one to 27 s.
+/// One slow backend once delayed finding a dead one to 27 s.
 #[tokio::test]
 async fn a_backend_that_answers_no_checks_delays_nobody_elses() {
     let slow = FakeBackend::always(&["m1"], Answer::says("hi")).await;
@@ -51,7 +50,7 @@ async fn a_backend_that_answers_no_checks_delays_nobody_elses() {
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
-/// W18: the timeout of a check was once fixed, whatever was configured.
+/// The timeout of a check was once fixed, whatever was configured.
 #[tokio::test]
 async fn a_check_takes_no_longer_than_it_may() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
@@ -62,7 +61,7 @@ async fn a_check_takes_no_longer_than_it_may() {
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
 }
 
-/// F03: thresholds count what comes in a row.
+/// Thresholds count what comes in a row.
 #[tokio::test]
 async fn one_failed_check_is_not_enough_where_three_are_asked_for() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
@@ -75,7 +74,7 @@ async fn one_failed_check_is_not_enough_where_three_are_asked_for() {
     assert!(backend.probes().len() >= before + 3, "{:?}", backend.probes().len() - before);
 }
 
-/// W10: the check of a cloud backend was once a paid request.
+/// The check of a cloud backend was once a paid request.
 #[tokio::test]
 async fn checks_never_cost_money() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
@@ -87,7 +86,7 @@ async fn checks_never_cost_money() {
     drop(node);
 }
 
-/// W8: `/v1` was once asked for twice: `/v1/v1/models`.
+/// `/v1` was once asked for twice: `/v1/v1/models`.
 #[tokio::test]
 async fn an_address_with_v1_at_its_end_is_the_same_address() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
@@ -100,7 +99,7 @@ async fn an_address_with_v1_at_its_end_is_the_same_address() {
     assert!(backend.probes().iter().all(|path| path == "/v1/models"), "{:?}", backend.probes());
 }
 
-/// E-only flag of contract 1.1: without checks backends stay unknown, and are used.
+/// Without checks backends stay unknown, and are used.
 #[tokio::test]
 async fn without_checks_a_node_still_starts_and_answers() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;

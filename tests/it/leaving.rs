@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use crate::support::{Answer, FakeBackend, Gate, TestNode, chat, until};
 
-/// W27: pending counters once leaked with every client that left, for ever.
+/// Pending counters once leaked with every client that left, for ever.
 #[tokio::test]
 async fn a_client_that_leaves_in_mid_stream_frees_the_backend() {
     let backend = FakeBackend::always(&["m1"], Answer::stream(["data: 1\n\n"]).then_hang()).await;
@@ -21,7 +21,7 @@ async fn a_client_that_leaves_in_mid_stream_frees_the_backend() {
     assert_eq!((seen["pending_requests"].as_u64(), seen["total_requests"].as_u64()), (Some(0), Some(3)));
 }
 
-/// W27: so it was with clients that left before any byte had come.
+/// So it was with clients that left before any byte had come.
 #[tokio::test]
 async fn a_client_that_leaves_before_the_first_byte_frees_the_backend() {
     let backend = FakeBackend::always(&["m1"], Answer::silence()).await;

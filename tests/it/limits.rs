@@ -2,7 +2,7 @@
 
 use crate::support::{Answer, FakeBackend, Gate, TestNode, chat, until};
 
-/// Contract 1.3: `max_concurrent_requests` was once read and not held to.
+/// `max_concurrent_requests` was once read and not held to.
 #[tokio::test]
 async fn a_node_serves_as_many_as_it_may_and_turns_the_next_away() {
     let gate = Gate::closed();

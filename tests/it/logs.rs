@@ -1,4 +1,4 @@
-//! What a node writes about its requests: one line for each, and nothing that is nobody's business. F11, contract 1.8.
+//! What a node writes about its requests: one line for each, and nothing that is nobody's business.
 
 use crate::support::{Answer, FakeBackend, Gate, Log, Plan, TestNode, chat, stream, until};
 
@@ -8,7 +8,7 @@ fn spoken(body: String) -> String {
     body.replace("hello", PROMPT)
 }
 
-/// W38, W11: streams and failures once had no line at all.
+/// Streams and failures once had no line at all.
 #[tokio::test]
 async fn each_request_is_one_line_with_what_became_of_it() {
     let log = Log::capture();
@@ -100,7 +100,7 @@ async fn a_client_that_leaves_at_the_end_of_a_stream_had_it_all() {
     assert_eq!((log.completed()[0]["status"].as_str(), node.in_flight()), (Some("success"), 0));
 }
 
-/// F11, W3, W10: prompts, replies and keys are nobody's business, at any level, whatever goes wrong.
+/// Prompts, replies and keys are nobody's business, at any level, whatever goes wrong.
 #[tokio::test]
 async fn no_prompt_no_reply_and_no_key_is_ever_written() {
     let log = Log::capture();
@@ -141,7 +141,7 @@ async fn the_beginning_of_a_prompt_is_written_where_it_was_asked_for() {
     assert!(preview.starts_with(PROMPT) && preview.chars().count() <= 100, "{preview}");
 }
 
-/// Contract 1.8: the words that people search for.
+/// The words that people search for.
 #[tokio::test]
 async fn routing_explains_itself_at_debug() {
     let log = Log::capture();

@@ -1,4 +1,4 @@
-//! Backends come and go on a running node. F02.
+//! Backends come and go on a running node.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ async fn add(node: &TestNode, body: &Value) -> crate::support::Whole {
     node.client().post(PATH, body.to_string()).whole().await
 }
 
-/// W7, W12: what the command line added was once added nowhere, and ids changed with every start.
+/// What the command line added was once added nowhere, and ids changed with every start.
 #[tokio::test]
 async fn a_backend_that_is_added_is_seen_at_once_and_serves() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;

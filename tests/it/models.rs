@@ -1,4 +1,4 @@
-//! `GET /v1/models`: what can be asked for. Contract 1.4.2.
+//! `GET /v1/models`: what can be asked for.
 
 use std::time::Duration;
 

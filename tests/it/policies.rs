@@ -1,11 +1,11 @@
-//! Zones and tiers: where a prompt may go, and how good an answer must be. Nothing that goes wrong loosens them. F13.
+//! Zones and tiers: where a prompt may go, and how good an answer must be. Nothing that goes wrong loosens them.
 
 use crate::support::{Answer, FakeBackend, TestNode, chat, stream, until_json};
 
 const POLICY: &str = "service_unavailable";
 const SECRET: &str = "[[routing.policies]]\nmodel_pattern = 'secret-*'\nprivacy = 'restricted'\n";
 
-/// W9: with the restricted backend down, the prompt once went to the cloud by the fallback.
+/// With the restricted backend down, the prompt once went to the cloud by the fallback.
 #[tokio::test]
 async fn a_restricted_request_never_reaches_an_open_backend_by_fallback() {
     let inside = FakeBackend::always(&["secret-m"], Answer::json(500, "{}")).await;
@@ -40,7 +40,7 @@ async fn a_restricted_request_never_reaches_an_open_backend_by_retry_or_alias() 
     assert_eq!(node.chat("plain").await.status, 200, "others may");
 }
 
-/// W32: the reasons were once thrown away, so that nobody could act on a 503.
+/// The reasons were once thrown away, so that nobody could act on a 503.
 #[tokio::test]
 async fn a_rejection_says_by_what_and_what_to_do() {
     let outside = FakeBackend::always(&["secret-m"], Answer::says("leaked")).await;
@@ -76,7 +76,7 @@ async fn a_policy_that_removed_somebody_is_named_as_the_reason() {
     assert_eq!(outside.calls(), 0);
 }
 
-/// Contract 1.3: the first policy that fits holds.
+/// The first policy that fits holds.
 #[tokio::test]
 async fn the_first_policy_in_the_file_wins() {
     let outside = FakeBackend::always(&["secret-public", "secret-m"], Answer::says("hi")).await;
@@ -86,7 +86,7 @@ async fn the_first_policy_in_the_file_wins() {
     assert_eq!(node.chat("secret-m").await.status, 503);
 }
 
-/// Contract 3.4: a model that runs in somebody's cloud is open wherever it is offered.
+/// A model that runs in somebody's cloud is open wherever it is offered.
 #[tokio::test]
 async fn a_cloud_model_of_a_local_server_is_open() {
     let inside =
@@ -102,7 +102,7 @@ async fn a_cloud_model_of_a_local_server_is_open() {
 
 const TIERED: &str = "[[routing.policies]]\nmodel_pattern = '*'\nmin_tier = 3\n";
 
-/// C20: a lower tier serves only whom asked for it, and never unsaid.
+/// A lower tier serves only whom asked for it, and never unsaid.
 #[tokio::test]
 async fn a_lower_tier_serves_only_those_who_allow_it_and_says_so() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;

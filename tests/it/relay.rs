@@ -10,7 +10,7 @@ const ODD: &str = "{\n  \"zzz\" : [1e400, 1.0, -0.0, 12345678901234567890123, {\
     {\"role\":\"tool\",\"tool_call_id\":\"t\",\"content\":\"\"}],\n\"stop\":\"END\" , \"model\"  :  \"MODEL\" ,\"seed\":null,\
     \"metadata\":{\"model\":\"inner\"}}  \n";
 
-/// F01, W25: bodies once went through types, which dropped what the types did not know.
+/// Bodies once went through types, which dropped what the types did not know.
 #[tokio::test]
 async fn a_request_reaches_the_backend_byte_for_byte() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
@@ -24,7 +24,7 @@ async fn a_request_reaches_the_backend_byte_for_byte() {
     assert_eq!(seen.header("content-type"), Some("application/json"));
 }
 
-/// F07: only the value of `model` is rewritten; a `model` further in stays.
+/// Only the value of `model` is rewritten; a `model` further in stays.
 #[tokio::test]
 async fn an_alias_rewrites_the_model_and_nothing_else() {
     let backend = FakeBackend::always(&["m1/über:7b"], Answer::says("hi")).await;
@@ -47,7 +47,7 @@ async fn a_reply_reaches_the_client_byte_for_byte() {
     assert_eq!(reply.header("content-type"), Some("application/json"));
 }
 
-/// Contract 1.4: the other endpoints are relayed to their namesakes, embeddings not folded into another shape.
+/// The other endpoints are relayed to their namesakes, embeddings not folded into another shape.
 #[tokio::test]
 async fn completions_and_embeddings_pass_unchanged() {
     let odd = "{ \"data\" : [ ], \"usage\" : { \"prompt_tokens\" : 3.0 } }";
@@ -66,7 +66,7 @@ async fn completions_and_embeddings_pass_unchanged() {
     }
 }
 
-/// Contract 1.4.1: no messages is for the backend to judge.
+/// No messages is for the backend to judge.
 #[tokio::test]
 async fn an_empty_list_of_messages_is_forwarded() {
     let backend = FakeBackend::always(&["m1"], Answer::says("")).await;
@@ -75,7 +75,7 @@ async fn an_empty_list_of_messages_is_forwarded() {
     assert_eq!((reply.status, backend.calls()), (200, 1));
 }
 
-/// Contract 1.6: what a reply says of its way, on success, on a backend's error and on a stream alike.
+/// What a reply says of its way, on success, on a backend's error and on a stream alike.
 #[tokio::test]
 async fn every_reply_of_a_backend_says_where_it_came_from() {
     let backend = FakeBackend::script(&["m1"], |request| match request.json() {
@@ -123,7 +123,7 @@ async fn a_request_keeps_the_id_that_its_client_gave_it() {
     assert!(unfit.header("x-request-id").is_some_and(|id| id.starts_with("req-")), "not just any text");
 }
 
-/// W10, C14: a configured key wins over the client's; without one the client's goes to backends the operator named.
+/// A configured key wins over the client's; without one the client's goes to backends the operator named.
 #[tokio::test]
 async fn keys_go_where_they_belong() {
     let cloud = FakeBackend::always(&["m1"], Answer::says("hi")).await;

@@ -1,4 +1,4 @@
-//! What clients are told of their own mistakes: contract 1.5, every one in OpenAI's shape and as JSON.
+//! What clients are told of their own mistakes, every one in OpenAI's shape and as JSON.
 
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,7 +14,7 @@ async fn one_backend() -> (FakeBackend, TestNode) {
     (backend, node)
 }
 
-/// W15: these were once told in plain text, with other statuses.
+/// These were once told in plain text, with other statuses.
 #[tokio::test]
 async fn a_request_that_is_none_is_400() {
     let (backend, node) = one_backend().await;
@@ -47,7 +47,7 @@ async fn a_request_that_is_none_is_400() {
     assert!(backend.calls() <= 1);
 }
 
-/// W15: `"stop":"END"` was once refused.
+/// `"stop":"END"` was once refused.
 #[tokio::test]
 async fn what_openai_allows_is_no_mistake() {
     let (backend, node) = one_backend().await;
@@ -73,7 +73,7 @@ async fn an_unknown_path_is_404_and_a_wrong_method_405_in_the_same_shape() {
     }
 }
 
-/// W16: the limit was once 2 MB, whatever the figure said.
+/// The limit was once 2 MB, whatever the figure said.
 #[tokio::test]
 async fn ten_megabytes_pass_and_one_byte_more_is_413() {
     const LIMIT: usize = 10 << 20;
@@ -116,7 +116,7 @@ async fn a_body_that_does_not_tell_its_size_is_limited_all_the_same() {
     assert_eq!(backend.calls(), 0);
 }
 
-/// W21: an unknown model once waited 30 s in a queue before it was 503.
+/// An unknown model once waited 30 s in a queue before it was 503.
 #[tokio::test]
 async fn an_unknown_model_is_404_at_once_and_names_what_there_is() {
     let (backend, node) = one_backend().await;
@@ -136,7 +136,7 @@ async fn an_unknown_model_is_404_at_once_and_names_what_there_is() {
     assert_eq!(error["message"], "Model 'x' not found. No models available");
 }
 
-/// W4: a name of many bytes once panicked where it was shortened, and the connection dropped.
+/// A name of many bytes once panicked where it was shortened, and the connection dropped.
 #[tokio::test]
 async fn no_name_of_a_model_kills_a_node() {
     let (_backend, node) = one_backend().await;
@@ -147,7 +147,6 @@ async fn no_name_of_a_model_kills_a_node() {
     }
 }
 
-/// Contract 1.4.8.
 #[tokio::test]
 async fn embeddings_have_bounds() {
     let (backend, node) = one_backend().await;

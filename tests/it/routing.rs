@@ -14,7 +14,6 @@ fn calls(backends: &[FakeBackend]) -> Vec<usize> {
     backends.iter().map(FakeBackend::calls).collect()
 }
 
-/// F06.
 #[tokio::test]
 async fn round_robin_takes_turns() {
     let backends = many(&["a", "b", "c"]).await;
@@ -26,7 +25,7 @@ async fn round_robin_takes_turns() {
     assert_eq!(calls(&backends), [10, 10, 10]);
 }
 
-/// F06, W23: priorities were once read and thrown away.
+/// Priorities were once read and thrown away.
 #[tokio::test]
 async fn the_lower_priority_number_gets_every_request_of_an_idle_fleet() {
     for strategy in ["smart", "priority_only"] {
@@ -53,7 +52,7 @@ async fn every_strategy_serves_and_uses_the_fleet() {
     }
 }
 
-/// Contract 1.11: weights may be given in part, and need not sum to 100.
+/// Weights may be given in part, and need not sum to 100.
 #[tokio::test]
 async fn load_counts_against_a_backend() {
     let gate = Gate::closed();
@@ -74,7 +73,7 @@ async fn load_counts_against_a_backend() {
     assert_eq!(waited.header("x-nexus-backend"), Some("a-busy"));
 }
 
-/// F18: a backend never has more requests than the operator allows it, whoever asks and however it is ranked.
+/// A backend never has more requests than the operator allows it, whoever asks and however it is ranked.
 #[tokio::test]
 async fn concurrency_is_never_exceeded() {
     for strategy in ["smart", "round_robin", "priority_only", "random", "adaptive"] {
@@ -119,7 +118,6 @@ async fn what_does_not_fit_on_the_best_backend_goes_to_the_next() {
     assert_eq!(reply.header("x-nexus-backend"), Some("best"));
 }
 
-/// F07.
 #[tokio::test]
 async fn an_alias_is_followed_three_steps_and_no_further() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
@@ -139,7 +137,7 @@ async fn aliases_in_a_circle_do_not_start() {
     assert!(error.to_string().contains("Circular alias detected: 'a' eventually points back to"), "{error}");
 }
 
-/// W9: one bad pattern once switched every policy off, with a warning.
+/// One bad pattern once switched every policy off, with a warning.
 #[tokio::test]
 async fn a_policy_that_cannot_be_read_does_not_start() {
     let policies = "[[routing.policies]]\nmodel_pattern = 'secret-['\nprivacy = 'restricted'\n";

@@ -1,4 +1,4 @@
-//! The end of a node: bounded, and with nothing left. W19: a node with an open stream once never ended.
+//! The end of a node: bounded, and with nothing left. A node with an open stream once never ended.
 
 use std::time::Duration;
 

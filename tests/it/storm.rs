@@ -1,4 +1,4 @@
-//! Everything at once: requests, health checks, backends that come, go and fail, and gossip, on several threads. W20: one
+//! Everything at once: requests, health checks, backends that come, go and fail, and gossip, on several threads. One
 //! request once locked the whole server, because two maps were held at a time.
 
 use std::sync::Arc;

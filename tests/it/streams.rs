@@ -16,7 +16,7 @@ async fn relayed(answer: Answer) -> crate::support::Whole {
     node.client().completions(stream("m1")).whole().await
 }
 
-/// W2: events were once framed twice, so that no client could read them.
+/// Events were once framed twice, so that no client could read them.
 #[tokio::test]
 async fn a_stream_passes_byte_for_byte() {
     let reply = relayed(Answer::stream([EVENTS])).await;
@@ -26,7 +26,7 @@ async fn a_stream_passes_byte_for_byte() {
     assert!(!reply.broken);
 }
 
-/// W2: an event cut over two reads once became two, and a character cut in half became two wrong ones.
+/// An event cut over two reads once became two, and a character cut in half became two wrong ones.
 #[tokio::test]
 async fn a_stream_passes_byte_for_byte_when_it_comes_byte_by_byte() {
     let reply = relayed(Answer::stream(EVENTS.as_bytes().chunks(1))).await;
@@ -57,7 +57,7 @@ async fn each_chunk_is_passed_on_before_the_next_one_comes() {
     assert_eq!(reply.next().await, None);
 }
 
-/// W26: what broke off once ended in `[DONE]`, with the error as the assistant's words.
+/// What broke off once ended in `[DONE]`, with the error as the assistant's words.
 #[tokio::test]
 async fn a_stream_that_dies_ends_in_an_error_event_and_is_not_retried() {
     let first = "data: {\"choices\":[]}\n\n";
@@ -91,7 +91,7 @@ async fn a_stream_that_dies_after_its_end_is_whole() {
     assert_eq!((reply.text(), reply.broken), (EVENTS, false));
 }
 
-/// W14: a backend that stalls is noticed by its silence, not by the length of its stream.
+/// A backend that stalls is noticed by its silence, not by the length of its stream.
 #[tokio::test]
 async fn a_stream_that_stalls_ends_in_an_error_event() {
     let backend = FakeBackend::always(&["m1"], Answer::stream(["data: {}\n\n"]).then_hang()).await;
@@ -104,7 +104,7 @@ async fn a_stream_that_stalls_ends_in_an_error_event() {
     crate::support::until("the backend is let go", || backend.abandoned() == 1).await;
 }
 
-/// W14: there is no limit on the whole of a stream, only on the gaps in it.
+/// There is no limit on the whole of a stream, only on the gaps in it.
 #[tokio::test]
 async fn a_stream_may_take_longer_than_the_timeout() {
     let gates: Vec<Gate> = (0..4).map(|_| Gate::closed()).collect();
@@ -136,7 +136,7 @@ async fn a_stream_that_ends_without_a_word_about_its_end_was_cut() {
     assert_eq!((reply.text(), reply.broken), (&*whole, false), "some servers never send [DONE]");
 }
 
-/// W26: an error before the first byte is an HTTP error, not a stream that says so.
+/// An error before the first byte is an HTTP error, not a stream that says so.
 #[tokio::test]
 async fn a_stream_that_never_began_is_an_error_as_any_other() {
     let backend = FakeBackend::always(&["m1"], Answer::json(500, "{}")).await;

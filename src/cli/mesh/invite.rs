@@ -9,9 +9,9 @@ use super::token::Token;
 use crate::cli::client::Client;
 use crate::cli::config::fresh_key;
 use crate::cli::{ConfigFile, print, tell};
-use crate::config::{self, Config, Editor};
+use crate::config::{Config, Editor};
 use crate::env::{Net, RealNet, Seed};
-use crate::mesh;
+use crate::mesh::{self, host_and_port};
 
 /// Print a one-line token that holds the name, the key and the addresses of this mesh.
 ///
@@ -54,11 +54,14 @@ async fn addresses(client: &Client) -> Vec<String> {
     let told: Option<Json> = client.get("/nexus/v1/mesh").await.ok();
     let told = told.as_ref().and_then(|mesh| mesh["self"]["addresses"].as_array()).into_iter().flatten();
     let told: Vec<_> = told.filter_map(Json::as_str).map(str::to_owned).collect();
-    let usable = |address: &String| config::host_and_port(address).is_some_and(|(_, port)| port != 0);
+    let usable = |address: &String| host_and_port(address).is_some_and(|(_, port)| port != 0);
     if !told.is_empty() && told.iter().all(usable) {
         return told;
     }
     let (host, port) = listens(config);
+    if port == 0 {
+        return Vec::new();
+    }
     match host.parse::<IpAddr>() {
         Ok(ip) if ip.is_unspecified() => {
             RealNet.own_addresses().into_iter().map(|ip| SocketAddr::new(ip, port).to_string()).collect()
@@ -70,7 +73,7 @@ async fn addresses(client: &Client) -> Vec<String> {
 
 /// `mesh.listen`, or where a peer listens without it.
 fn listens(config: &Config) -> (String, u16) {
-    match config::host_and_port(&config.mesh.listen) {
+    match host_and_port(&config.mesh.listen) {
         Some((host, port)) => (host.to_owned(), port),
         None => {
             let server =

@@ -8,6 +8,7 @@ use super::token::Token;
 use crate::cli::client::Client;
 use crate::cli::{ConfigFile, tell};
 use crate::config::{self, Config, Editor};
+use crate::mesh::host_and_port;
 
 /// Join the mesh of a token, or of a peer's address where the mesh has no key.
 ///
@@ -91,7 +92,7 @@ fn address(text: &str) -> anyhow::Result<String> {
         Err(_) if text.contains(':') => text.to_owned(),
         Err(_) => format!("{text}:{USUAL_PORT}"),
     };
-    match config::host_and_port(&with_port) {
+    match host_and_port(&with_port) {
         Some((_, port)) if port != 0 => Ok(with_port),
         _ => bail!("`{text}` is neither a token of `nexus mesh invite` nor host:port of a peer"),
     }

@@ -4,7 +4,7 @@
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 
-use crate::config;
+use crate::mesh::{MeshKey, host_and_port};
 
 const PREFIX: &str = "nexus1-";
 
@@ -55,8 +55,8 @@ impl Token {
         let json = BASE64URL_NOPAD.decode(body.as_bytes()).ok()?;
         let token: Token = serde_json::from_slice(&json).ok()?;
         let fit = !token.name.trim().is_empty()
-            && config::mesh_key(&token.key).is_some()
-            && token.addresses.iter().all(|address| config::host_and_port(address).is_some());
+            && MeshKey::parse(&token.key).is_ok()
+            && token.addresses.iter().all(|address| host_and_port(address).is_some());
         fit.then_some(token)
     }
 }

@@ -185,7 +185,6 @@ async fn a_request_waits_at_the_owner_of_a_busy_backend() {
     assert_eq!(second.header("x-nexus-queue-position"), Some("1"));
 }
 
-/// Contract 3.3.
 #[tokio::test]
 async fn the_list_of_models_is_that_of_the_mesh() {
     let shared = FakeBackend::always(&["both"], Answer::says("hi")).await;
@@ -226,7 +225,7 @@ async fn a_peer_tells_of_itself_and_of_the_others() {
     assert_eq!(other["id"], id);
 }
 
-/// F11: one id, in the log of both peers.
+/// One id, in the log of both peers.
 #[tokio::test]
 async fn one_request_has_one_id_in_every_log() {
     let log = Log::capture();
@@ -241,7 +240,7 @@ async fn one_request_has_one_id_in_every_log() {
     assert!(!log.text().contains("MARKER") && !log.text().contains(KEY), "{}", log.text());
 }
 
-/// C14: a client's own key is not for machines that the operator of this one does not run, whatever their owner says.
+/// A client's own key is not for machines that the operator of this one does not run.
 #[tokio::test]
 async fn a_clients_key_never_leaves_the_peer_it_was_shown_to() {
     for more in ["", "forward_client_auth = true"] {

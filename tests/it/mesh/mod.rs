@@ -1,4 +1,4 @@
-//! Several nodes on loopback: any of them answers for all of them. Contract 3.
+//! Several nodes on loopback: any of them answers for all of them.
 
 mod forwarding;
 mod trouble;

@@ -1,5 +1,5 @@
 //! Peers that die, hang, leave and come back: a request costs at most its deadline, the next one nothing, and a stream
-//! that was cut says so. Contract 3.5.
+//! that was cut says so.
 
 use std::time::Duration;
 

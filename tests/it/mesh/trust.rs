@@ -1,4 +1,4 @@
-//! Who may come in, and what may go out. Contract 3.4.
+//! Who may come in, and what may go out.
 
 use std::time::Duration;
 
@@ -122,7 +122,7 @@ async fn a_hidden_backend_serves_no_peer_that_asks_for_what_another_offers() {
     }
 }
 
-/// Contract 3.1: a server for local clients only is still a peer of other machines.
+/// A server for local clients only is still a peer of other machines.
 #[tokio::test]
 async fn a_server_on_loopback_listens_to_peers_everywhere() {
     let node = crate::support::Plan::new("[mesh]\nenabled = true\nlisten = ''\n").start().await;
@@ -141,7 +141,7 @@ async fn the_owners_policy_holds_for_requests_of_others() {
     assert_eq!(open.calls(), 0);
 }
 
-/// W9 over a hop: the policy of the name that was asked for goes along.
+/// Over a hop, too: the policy of the name that was asked for goes along.
 #[tokio::test]
 async fn the_entrys_policy_holds_at_the_owner() {
     let inside = FakeBackend::always(&["m1"], Answer::json(500, "{}")).await;

@@ -166,7 +166,7 @@ impl FakeBackend {
 
 impl Drop for FakeBackend {
     fn drop(&mut self) {
-        self.tasks.stopping().cancel();
+        self.tasks.cancel();
     }
 }
 

@@ -131,7 +131,7 @@ struct Connection(Tasks);
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        self.0.stopping().cancel();
+        self.0.cancel();
     }
 }
 
@@ -193,7 +193,7 @@ impl Whole {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
     }
 
-    /// Checks that this is an error as contract and OpenAI's clients want it, and gives what is in `error`.
+    /// Checks that this is an error as OpenAI's clients want it, and gives what is in `error`.
     #[track_caller]
     pub(crate) fn error(&self, status: u16, code: &str, kind: &str) -> Value {
         let error = self.json()["error"].clone();

@@ -133,7 +133,7 @@ impl TestNode {
 
 impl Drop for TestNode {
     fn drop(&mut self) {
-        self.env.tasks.stopping().cancel();
+        self.env.tasks.cancel();
     }
 }
 
