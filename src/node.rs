@@ -21,7 +21,7 @@ use crate::fleet::{BackendFacts, BackendSpec};
 use crate::gateway::{Gateway, Manner};
 use crate::health;
 use crate::mesh::{self, Identity, Mesh, MeshKey};
-use crate::registry::{Entry, Registry};
+use crate::registry::{Entry, Registry, Whereabouts};
 use crate::route::Rules;
 
 /// All that a node is made from: the configuration, and what it only names.
@@ -110,7 +110,7 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
     let listener = env.net.listen(address).await.map_err(|error| not_listening(address, &error))?;
     let http = listener.local_addr().map_err(|error| not_listening(address, &error))?;
 
-    let registry = Arc::new(Registry::new(env.net.own_addresses()));
+    let registry = Arc::new(Registry::new(Whereabouts::of(&*env.net)));
     for spec in backends {
         if let Err(duplicate) = registry.add(spec) {
             warn!("{duplicate}");
@@ -124,6 +124,7 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
         mesh.serve_with(Arc::new(Door(Arc::downgrade(&gateway))));
     }
 
+    env.tasks.spawn("whereabouts", look_around(registry.clone(), env.clone()));
     health::start(config.health_check.clone(), &registry, env);
     let (herald, heralded) = watch::channel(mesh.as_ref().filter(|_| config.mesh.mdns).map(herald_of));
     let mut seen = discovery::start(config.discovery.clone(), &registry, env, http.port(), heralded);
@@ -225,6 +226,16 @@ fn rules(config: &Config) -> Result<Rules, StartError> {
             problems.into_iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
         StartError::Rules(lines.join("; "))
     })
+}
+
+/// Machines get addresses late, and other ones: no system tells all programs of that in one way.
+const LOOK_AROUND_EVERY: Duration = Duration::from_secs(10);
+
+async fn look_around(registry: Arc<Registry>, env: Env) {
+    loop {
+        tokio::time::sleep(LOOK_AROUND_EVERY).await;
+        registry.moved(Whereabouts::of(&*env.net));
+    }
 }
 
 async fn resolve(env: &Env, host: &str, port: u16) -> Result<SocketAddr, StartError> {

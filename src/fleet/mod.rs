@@ -9,7 +9,7 @@ mod peer;
 mod policy;
 
 pub use backend::{BackendSpec, InvalidUrl, Kind, Locality, Source, Status, UnknownKind, root_url};
-pub use facts::{BackendAbout, BackendFacts};
+pub use facts::{BackendAbout, BackendFacts, Server};
 pub use load::Load;
 pub use model::{Model, Support};
 pub use needs::Needs;

@@ -58,6 +58,8 @@ pub(super) struct Reach {
     pub(super) failing: bool,
     /// It said goodbye.
     pub(super) left: bool,
+    /// Where the other end of the connection is.
+    pub(super) address: Option<IpAddr>,
 }
 
 /// What to do about a peer that should be reached.
@@ -189,7 +191,13 @@ impl Links {
     pub(super) fn reach(&self, peer: &PeerId) -> Reach {
         let table = self.table();
         let Some(contact) = table.contacts.get(peer) else { return Reach::default() };
-        Reach { rtt: contact.usable().map(Connection::rtt), failing: contact.failure.is_some(), left: contact.left }
+        let usable = contact.usable();
+        Reach {
+            rtt: usable.map(Connection::rtt),
+            failing: contact.failure.is_some(),
+            left: contact.left,
+            address: usable.map(|connection| connection.remote_address().ip().to_canonical()),
+        }
     }
 
     /// Whether an attempt to reach `peer` failed within the last `span`, or is being repeated after a failure.

@@ -213,11 +213,14 @@ impl Gossiping<'_> {
         } else {
             told.about.clone()
         };
-        let mine = (ours.mine)(self.membership.key.is_keyed());
+        let mut mine = (ours.mine)(self.membership.key.is_keyed());
         accept.set_loads(mine.iter().map(|backend| (backend.about.name.clone(), backend.load)).collect());
         let (peers, now) = (self.rounds.peers.load_full(), Instant::now());
         let alive =
             peers.list.iter().filter(|peer| matches!(peer.state(now, config), PeerState::Alive | PeerState::Draining));
+        for about in mine.iter_mut().map(|backend| &mut backend.about).filter(|about| !about.near) {
+            about.machine = peers.machine_at(&about.endpoint).unwrap_or_default().to_owned();
+        }
         let mut sees: Vec<PeerId> = alive.map(|peer| peer.id.clone()).collect();
         sees.sort();
         let now_true = Told { about, sees, mine };

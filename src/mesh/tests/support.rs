@@ -14,7 +14,7 @@ use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 
 use super::super::*;
-use crate::env::{BoxIo, Listener, Net, RealNet, Seed};
+use crate::env::{BoxIo, Listener, Net, Network, RealNet, Seed};
 use crate::exchange::{self, Endpoint, Origin, Refusal, RequestId};
 use crate::fleet::{BackendAbout, Kind, Load, Model, PeerState, Status, Tier, Zone};
 
@@ -128,6 +128,7 @@ fn offer(name: &str) -> BackendFacts {
             suspect: false,
             endpoint: "127.0.0.1:1".to_owned(),
             near: true,
+            machine: format!("machine of {name}"),
         },
         models: vec![Model::named(format!("model-{name}"))],
         load: Load { in_flight: 2, ..Load::default() },
@@ -265,6 +266,14 @@ impl Net for CableNet {
 
     fn own_addresses(&self) -> Vec<std::net::IpAddr> {
         RealNet.own_addresses()
+    }
+
+    fn inside_networks(&self) -> Vec<Network> {
+        RealNet.inside_networks()
+    }
+
+    fn machine(&self) -> Option<Arc<str>> {
+        RealNet.machine()
     }
 
     fn host_name(&self) -> String {

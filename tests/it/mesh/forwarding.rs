@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{KEY, offers, pair, peer};
-use crate::support::{Answer, FakeBackend, Gate, Log, chat, stream, until, until_json};
+use crate::support::{Answer, Cable, FakeBackend, Gate, Log, chat, stream, until, until_json};
 
 const EVENTS: &str = ": x\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"héé世界😀\"}}]}\n\ndata: [DONE]\n\n";
 
@@ -163,6 +163,32 @@ async fn the_list_of_models_is_that_of_the_mesh() {
     let seen = near.get("/nexus/v1/backends").await.json();
     let gpu = seen["backends"].as_array().and_then(|all| all.iter().find(|one| one["name"] == "gpu")).expect("gpu");
     assert_eq!((gpu["peer"].as_str(), gpu["discovery_source"].as_str()), (Some("far"), Some("peer:far")));
+}
+
+/// Two machines with one private address, as containers, virtual machines and two homes have them, each with a server.
+#[tokio::test]
+async fn one_address_on_two_machines_is_two_servers() {
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+    let entry = backend.entry("gpu", "");
+    let far = peer("far", KEY, &[], &entry).cable(&Cable::to_machine("there")).start().await;
+    let near = peer("near", KEY, &[&far], &entry).cable(&Cable::to_machine("here")).start().await;
+    for node in [&near, &far] {
+        until_json(node, "/v1/models", "both are listed", |seen| {
+            seen["data"].as_array().is_some_and(|all| all.len() == 2)
+        })
+        .await;
+    }
+    let round = peer("third", KEY, &[&far, &near], "[routing]\nstrategy = 'round_robin'\n").start().await;
+    until_json(&round, "/v1/models", "both are listed", |seen| {
+        seen["data"].as_array().is_some_and(|all| all.len() == 2)
+    })
+    .await;
+    let mut answered = Vec::new();
+    for _ in 0..4 {
+        answered.extend(round.chat("m1").await.header("x-nexus-peer").map(str::to_owned));
+    }
+    answered.sort();
+    assert_eq!(answered, ["far", "far", "near", "near"]);
 }
 
 #[tokio::test]
