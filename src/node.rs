@@ -8,6 +8,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use http::HeaderValue;
+use rand::RngExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -16,7 +18,7 @@ use crate::api::{self, ClientKeys, Guard};
 use crate::config::{Config, Lookup, Secrets, Warning};
 use crate::discovery::{self, Herald};
 use crate::env::Env;
-use crate::exchange::{Refusal, RefusalReason, Reply, Request, Serve};
+use crate::exchange::{Refusal, RefusalReason, Reply, Request, Serve, visited};
 use crate::fleet::{BackendFacts, BackendSpec};
 use crate::gateway::{Gateway, Manner};
 use crate::health;
@@ -118,10 +120,11 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
     }
 
     let mesh = start_mesh(&config, http, &registry, env).await?;
+    let node = node_id(mesh.as_ref(), env);
     let gateway =
         Arc::new(Gateway::new(rules, manner(&config, mesh.as_ref(), env), registry.clone(), mesh.clone(), env));
     if let Some(mesh) = &mesh {
-        mesh.serve_with(Arc::new(Door(Arc::downgrade(&gateway))));
+        mesh.serve_with(Arc::new(Door { gateway: Arc::downgrade(&gateway), node: node.clone() }));
     }
 
     env.tasks.spawn("whereabouts", look_around(registry.clone(), env.clone()));
@@ -143,6 +146,7 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
             registry: registry.clone(),
             mesh: mesh.clone(),
             client_keys: client_keys(&secrets)?,
+            node,
             guard: Guard::new(secrets.admin_token.as_deref()),
             membership,
             max_body: config.server.max_body(),
@@ -306,6 +310,13 @@ fn peer_name(config: &Config, env: &Env) -> String {
     }
 }
 
+/// What this node calls itself towards backends that may turn out to be nodes.
+fn node_id(mesh: Option<&Mesh>, env: &Env) -> HeaderValue {
+    let any = || format!("node-{:032x}", env.seed.fork("node id").random::<u128>());
+    let id = mesh.map_or_else(any, |mesh| mesh.id().to_string());
+    HeaderValue::try_from(id).expect("ids are visible ASCII")
+}
+
 fn manner(config: &Config, mesh: Option<&Mesh>, env: &Env) -> Manner {
     Manner {
         patience: config.server.request_timeout(),
@@ -336,18 +347,21 @@ fn client_keys(secrets: &Secrets) -> Result<Option<ClientKeys>, StartError> {
 
 /// The way from the mesh into the gateway. The gateway holds the mesh; were it held in turn, neither would ever go, nor
 /// the port and the data directory with them.
-struct Door(Weak<Gateway>);
+struct Door {
+    gateway: Weak<Gateway>,
+    node: HeaderValue,
+}
 
 impl Serve for Door {
-    fn serve(&self, request: Request) -> BoxFuture<'_, Result<Reply, Refusal>> {
+    fn serve(&self, mut request: Request) -> BoxFuture<'_, Result<Reply, Refusal>> {
+        let refused = |reason, message: &str| Err(Refusal { reason, message: message.to_owned(), load: None });
         Box::pin(async move {
-            match self.0.upgrade() {
+            if visited::enter(&mut request.headers, &self.node).is_err() {
+                return refused(RefusalReason::Loop, "a backend leads back to this peer");
+            }
+            match self.gateway.upgrade() {
                 Some(gateway) => gateway.serve(request).await,
-                None => Err(Refusal {
-                    reason: RefusalReason::Draining,
-                    message: "this peer has stopped".to_owned(),
-                    load: None,
-                }),
+                None => refused(RefusalReason::Draining, "this peer has stopped"),
             }
         })
     }

@@ -4,10 +4,12 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use tracing::warn;
 
 use super::Inference;
 use super::respond;
-use crate::exchange::{self, Endpoint, Origin, RequestId};
+use crate::dialect::Fault;
+use crate::exchange::{self, Endpoint, Origin, RequestId, visited};
 
 pub(super) async fn chat_completions(
     State(inference): State<Inference>,
@@ -49,6 +51,11 @@ async fn infer(inference: Inference, endpoint: Endpoint, id: RequestId, request:
     if caller.is_some() {
         // A key of this mesh is nobody else's business.
         headers.remove(http::header::AUTHORIZATION);
+    }
+    if let Err(circle) = visited::enter(&mut headers, &inference.node) {
+        let fault = Fault::loop_detected(circle.backend.as_deref(), circle.node.as_deref());
+        warn!(request_id = %id, backend = circle.backend.as_deref(), "Request goes in a circle: {}", fault.message);
+        return respond::fault(&fault);
     }
     let request = exchange::Request { id, endpoint, headers, body, origin: Origin::Client, caller };
     inference.gateway.handle(request).await.map(Body::new)

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use http_body_util::Full;
 use url::Url;
 
-use crate::exchange::{Endpoint, RequestId};
+use crate::exchange::{Endpoint, RequestId, visited};
 use crate::fleet::BackendSpec;
 
 /// What a backend may want to see of the client's headers, besides `Authorization`, which has rules of its own.
@@ -31,6 +31,7 @@ pub fn request(
             headers.append(name.clone(), value.clone());
         }
     }
+    visited::leave_by(client, &spec.name, headers);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(id) = HeaderValue::from_str(id.as_str()) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
