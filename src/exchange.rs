@@ -1,5 +1,6 @@
 //! What faces, gateway, mesh and backends hand each other: a request, where it came from, and its reply.
 
+pub mod headers;
 pub mod visited;
 
 use std::fmt;
