@@ -108,6 +108,16 @@ impl Contact {
         self.connections.iter().rev().find(alive).map(|held| &held.connection)
     }
 
+    fn reach(&self) -> Reach {
+        let usable = self.usable();
+        Reach {
+            rtt: usable.map(Connection::rtt),
+            failing: self.failure.is_some(),
+            left: self.left,
+            address: usable.map(|connection| connection.remote_address().ip().to_canonical()),
+        }
+    }
+
     fn learn(&mut self, addresses: &[SocketAddr]) {
         let old = std::mem::take(&mut self.addresses);
         for address in addresses.iter().copied().chain(old) {
@@ -187,17 +197,9 @@ impl Links {
         self.table().contacts.get(peer)?.usable().cloned()
     }
 
-    /// How `peer` can be reached.
-    pub(super) fn reach(&self, peer: &PeerId) -> Reach {
-        let table = self.table();
-        let Some(contact) = table.contacts.get(peer) else { return Reach::default() };
-        let usable = contact.usable();
-        Reach {
-            rtt: usable.map(Connection::rtt),
-            failing: contact.failure.is_some(),
-            left: contact.left,
-            address: usable.map(|connection| connection.remote_address().ip().to_canonical()),
-        }
+    /// How everyone can be reached whom anything is known of.
+    pub(super) fn reaches(&self) -> BTreeMap<PeerId, Reach> {
+        self.table().contacts.iter().map(|(peer, contact)| (peer.clone(), contact.reach())).collect()
     }
 
     /// Whether an attempt to reach `peer` failed within the last `span`, or is being repeated after a failure.
@@ -353,7 +355,7 @@ mod tests {
             links.dialled(&peer, false);
         }
         assert_eq!(waited, [0, 250, 500, 1_000, 2_000, 2_000]);
-        assert!(links.reach(&peer).failing && links.failed_lately(&peer, Duration::from_secs(1)));
+        assert!(links.reaches()[&peer].failing && links.failed_lately(&peer, Duration::from_secs(1)));
         assert_eq!(links.attempt(&peer, true), Attempt::Dial(vec![address(1)]));
     }
 

@@ -237,6 +237,8 @@ impl Gossiping<'_> {
     async fn look(&self, view: &mut View) {
         let Rounds { config, courier, env, .. } = self.rounds;
         let links = &courier.endpoint.links;
+        // Before the lock of gossip, not under it.
+        let reaches = links.reaches();
         let now = Now { instant: Instant::now(), wall: env.clock.unix_millis() };
         let look = |chitchat: &mut chitchat::Chitchat| {
             let heard = chitchat.node_states().iter().map(|(id, state)| Heard {
@@ -246,7 +248,7 @@ impl Gossiping<'_> {
                 heartbeat: state.heartbeat().into(),
                 state,
             });
-            view.look(heard, |id| links.reach(id), now, config)
+            view.look(heard, |id| reaches.get(id).copied().unwrap_or_default(), now, config)
         };
         let seen = self.handle.with_chitchat(look).await;
         for (id, fact, why) in &seen.dropped {
