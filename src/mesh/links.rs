@@ -80,6 +80,8 @@ struct Contact {
     connections: Vec<Held>,
     addresses: Vec<SocketAddr>,
     dialling: bool,
+    /// When it was spoken of last, in turns of the table.
+    used: u64,
     failure: Option<Failure>,
     pending: Option<Bytes>,
     left: bool,
@@ -133,6 +135,7 @@ struct Table {
     contacts: BTreeMap<PeerId, Contact>,
     by_gossip_address: BTreeMap<SocketAddr, PeerId>,
     epoch: u64,
+    turns: u64,
 }
 
 /// The table of links.
@@ -307,14 +310,18 @@ impl Table {
         if !self.contacts.contains_key(peer) {
             if self.contacts.len() >= MAX_CONTACTS {
                 let idle = |contact: &Contact| contact.connections.is_empty() && !contact.dialling;
-                let (oldest, _) = self.contacts.iter().find(|(_, contact)| idle(contact))?;
-                let oldest = oldest.clone();
-                self.contacts.remove(&oldest);
-                self.by_gossip_address.remove(&gossip_address(&oldest));
+                let idle = self.contacts.iter().filter(|(_, contact)| idle(contact));
+                let (longest_unused, _) = idle.min_by_key(|(_, contact)| contact.used)?;
+                let longest_unused = longest_unused.clone();
+                self.contacts.remove(&longest_unused);
+                self.by_gossip_address.remove(&gossip_address(&longest_unused));
             }
             self.by_gossip_address.insert(gossip_address(peer), peer.clone());
         }
-        Some(self.contacts.entry(peer.clone()).or_default())
+        self.turns += 1;
+        let contact = self.contacts.entry(peer.clone()).or_default();
+        contact.used = self.turns;
+        Some(contact)
     }
 }
 
@@ -382,6 +389,25 @@ mod tests {
         assert_eq!(links.table().by_gossip_address.len(), MAX_CONTACTS);
         assert_eq!(links.attempt(&peer(0), false), Attempt::UnderWay);
         assert_eq!(links.at_gossip_address(gossip_address(&peer(0))), Some(peer(0)));
+    }
+
+    /// The lowest id once had to go, however lately it was used.
+    #[tokio::test(start_paused = true)]
+    async fn where_there_are_too_many_the_longest_unused_goes() {
+        let links = Links::new();
+        let mut peers: Vec<PeerId> = (0..MAX_CONTACTS).map(peer).collect();
+        peers.sort();
+        for peer in &peers {
+            links.know(peer, &[address(1)]);
+        }
+        links.know(&peers[0], &[address(2)]);
+        for stranger in [peer(MAX_CONTACTS), peer(MAX_CONTACTS + 1)] {
+            links.know(&stranger, &[address(3)]);
+            assert!(matches!(links.attempt(&stranger, false), Attempt::Dial(_)), "the newest stays");
+        }
+        let known: Vec<bool> = peers[..4].iter().map(|peer| links.table().contacts.contains_key(peer)).collect();
+        assert_eq!(known, [true, false, false, true]);
+        assert_eq!(links.table().by_gossip_address.len(), MAX_CONTACTS);
     }
 
     #[test]
