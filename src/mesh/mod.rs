@@ -14,6 +14,7 @@ mod endpoint;
 mod hints;
 mod junk;
 mod links;
+mod sieve;
 
 mod accept;
 mod attend;

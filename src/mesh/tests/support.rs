@@ -1,11 +1,12 @@
 //! Nodes for tests: real ones, on loopback, each with a cable that can be pulled. No waiting but for conditions.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -201,6 +202,62 @@ pub(super) fn request(body: impl Into<bytes::Bytes>) -> Request {
         body: body.into(),
         origin: Origin::Client,
         caller: None,
+    }
+}
+
+/// What is logged on this thread, on which a test runs and all that it starts.
+pub(super) struct Log(Page);
+
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+thread_local! {
+    static OPEN: RefCell<Option<Page>> = const { RefCell::new(None) };
+}
+
+struct Pen;
+
+impl io::Write for Pen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        OPEN.with_borrow(|page| {
+            if let Some(Page(text)) = page {
+                text.lock().expect("no panic").extend_from_slice(bytes);
+            }
+        });
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// From now on. One log for the whole process: what one thread does not care for would else be lost to all.
+    pub(super) fn capture() -> Self {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let log = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false);
+            tracing::subscriber::set_global_default(log.with_writer(|| Pen).finish()).expect("no other log");
+        });
+        let page = Page::default();
+        OPEN.set(Some(page.clone()));
+        Log(page)
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.0.lock().expect("no panic").clone()).expect("text")
+    }
+
+    /// How many lines hold this.
+    pub(super) fn count(&self, words: &str) -> usize {
+        self.text().lines().filter(|line| line.contains(words)).count()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        OPEN.set(None);
     }
 }
 
