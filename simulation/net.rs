@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::future::BoxFuture;
-use nexus::env::{Accept, BoxIo, Dice, Listener, Net, Seed};
+use nexus::env::{Accept, BoxIo, Dice, Listener, Net, Network, Seed};
 use rand::RngExt;
 use turmoil::net::{TcpListener, TcpStream};
 
@@ -59,6 +59,14 @@ impl Net for SimNet {
 
     fn own_addresses(&self) -> Vec<IpAddr> {
         vec![self.ip]
+    }
+
+    fn inside_networks(&self) -> Vec<Network> {
+        Vec::new()
+    }
+
+    fn machine(&self) -> Option<Arc<str>> {
+        Some(self.host.as_str().into())
     }
 
     fn host_name(&self) -> String {

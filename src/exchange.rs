@@ -1,5 +1,8 @@
 //! What faces, gateway, mesh and backends hand each other: a request, where it came from, and its reply.
 
+pub mod headers;
+pub mod visited;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;

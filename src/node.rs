@@ -8,6 +8,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use http::HeaderValue;
+use rand::RngExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -16,12 +18,12 @@ use crate::api::{self, ClientKeys, Guard};
 use crate::config::{Config, Lookup, Secrets, Warning};
 use crate::discovery::{self, Herald};
 use crate::env::Env;
-use crate::exchange::{Refusal, RefusalReason, Reply, Request, Serve};
+use crate::exchange::{Refusal, RefusalReason, Reply, Request, Serve, visited};
 use crate::fleet::{BackendFacts, BackendSpec};
 use crate::gateway::{Gateway, Manner};
 use crate::health;
 use crate::mesh::{self, Identity, Mesh};
-use crate::registry::{Entry, Registry};
+use crate::registry::{Entry, Registry, Whereabouts};
 use crate::route::Rules;
 
 /// All that a node is made from: the configuration, and what it only names.
@@ -116,7 +118,7 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
     let listener = env.net.listen(address).await.map_err(|error| not_listening(address, &error))?;
     let http = listener.local_addr().map_err(|error| not_listening(address, &error))?;
 
-    let registry = Arc::new(Registry::new(env.net.own_addresses()));
+    let registry = Arc::new(Registry::new(Whereabouts::of(&*env.net)));
     for spec in backends {
         if let Err(duplicate) = registry.add(spec) {
             warn!("{duplicate}");
@@ -124,12 +126,14 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
     }
 
     let mesh = start_mesh(&config, http, &registry, env).await?;
+    let node = node_id(mesh.as_ref(), env);
     let gateway =
         Arc::new(Gateway::new(rules, manner(&config, mesh.as_ref(), env), registry.clone(), mesh.clone(), env));
     if let Some(mesh) = &mesh {
-        mesh.serve_with(Arc::new(Door(Arc::downgrade(&gateway))));
+        mesh.serve_with(Arc::new(Door { gateway: Arc::downgrade(&gateway), node: node.clone() }));
     }
 
+    env.tasks.spawn("whereabouts", look_around(registry.clone(), env.clone()));
     health::start(config.health_check.clone(), &registry, env);
     let (herald, heralded) = watch::channel(mesh.as_ref().filter(|_| config.mesh.mdns).map(herald_of));
     let mut seen = discovery::start(config.discovery.clone(), &registry, env, http.port(), heralded);
@@ -148,6 +152,7 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
             registry: registry.clone(),
             mesh: mesh.clone(),
             client_keys: client_keys(&secrets)?,
+            node,
             guard: Guard::new(secrets.admin_token.as_deref()),
             membership,
             max_body: config.server.max_body(),
@@ -239,6 +244,16 @@ fn rules(config: &Config) -> Result<Rules, StartError> {
     })
 }
 
+/// Machines get addresses late, and other ones: no system tells all programs of that in one way.
+const LOOK_AROUND_EVERY: Duration = Duration::from_secs(10);
+
+async fn look_around(registry: Arc<Registry>, env: Env) {
+    loop {
+        tokio::time::sleep(LOOK_AROUND_EVERY).await;
+        registry.moved(Whereabouts::of(&*env.net));
+    }
+}
+
 async fn resolve(env: &Env, host: &str, port: u16) -> Result<SocketAddr, StartError> {
     let bare = host.trim_matches(['[', ']']).to_owned();
     let found = env.net.resolve(bare, port).await.ok();
@@ -307,6 +322,13 @@ fn peer_name(config: &Config, env: &Env) -> String {
     }
 }
 
+/// What this node calls itself towards backends that may turn out to be nodes.
+fn node_id(mesh: Option<&Mesh>, env: &Env) -> HeaderValue {
+    let any = || format!("node-{:032x}", env.seed.fork("node id").random::<u128>());
+    let id = mesh.map_or_else(any, |mesh| mesh.id().to_string());
+    HeaderValue::try_from(id).expect("ids are visible ASCII")
+}
+
 fn manner(config: &Config, mesh: Option<&Mesh>, env: &Env) -> Manner {
     Manner {
         patience: config.server.request_timeout(),
@@ -338,18 +360,21 @@ fn client_keys(secrets: &Secrets) -> Result<Option<ClientKeys>, StartError> {
 
 /// The way from the mesh into the gateway. The gateway holds the mesh; were it held in turn, neither would ever go, nor
 /// the port and the data directory with them.
-struct Door(Weak<Gateway>);
+struct Door {
+    gateway: Weak<Gateway>,
+    node: HeaderValue,
+}
 
 impl Serve for Door {
-    fn serve(&self, request: Request) -> BoxFuture<'_, Result<Reply, Refusal>> {
+    fn serve(&self, mut request: Request) -> BoxFuture<'_, Result<Reply, Refusal>> {
+        let refused = |reason, message: &str| Err(Refusal { reason, message: message.to_owned(), load: None });
         Box::pin(async move {
-            match self.0.upgrade() {
+            if visited::enter(&mut request.headers, &self.node).is_err() {
+                return refused(RefusalReason::Loop, "a backend leads back to this peer");
+            }
+            match self.gateway.upgrade() {
                 Some(gateway) => gateway.serve(request).await,
-                None => Err(Refusal {
-                    reason: RefusalReason::Draining,
-                    message: "this peer has stopped".to_owned(),
-                    load: None,
-                }),
+                None => refused(RefusalReason::Draining, "this peer has stopped"),
             }
         })
     }

@@ -42,6 +42,8 @@ pub struct Parts {
     pub guard: Guard,
     /// Is told what a running node is to do about its mesh.
     pub membership: Arc<dyn Membership>,
+    /// What this node calls itself in [`crate::exchange::visited::VISITED`].
+    pub node: http::HeaderValue,
     /// Largest request body, in bytes.
     pub max_body: usize,
     /// Whether backends are checked; without checks those of unknown health count.
@@ -58,6 +60,7 @@ pub trait Membership: Send + Sync + 'static {
 struct Inference {
     gateway: Arc<Gateway>,
     keys: Option<Arc<ClientKeys>>,
+    node: http::HeaderValue,
     max_body: usize,
 }
 
@@ -79,8 +82,12 @@ struct Manage {
 
 /// Every route.
 pub fn router(parts: Parts, env: &Env) -> Router {
-    let inference =
-        Inference { gateway: parts.gateway, keys: parts.client_keys.map(Arc::new), max_body: parts.max_body };
+    let inference = Inference {
+        gateway: parts.gateway,
+        keys: parts.client_keys.map(Arc::new),
+        node: parts.node,
+        max_body: parts.max_body,
+    };
     let view = View {
         registry: parts.registry.clone(),
         mesh: parts.mesh.clone(),

@@ -11,7 +11,9 @@ use tokio::time::Instant;
 use super::path::Rest;
 use super::{View, respond};
 use crate::dialect::Fault;
-use crate::fleet::{Model, PeerState, Status};
+use crate::fleet::{BackendAbout, Model, PeerState, Server, Status};
+use crate::mesh::Mesh;
+use crate::registry;
 
 #[derive(Serialize)]
 struct Listing {
@@ -90,8 +92,17 @@ pub(super) async fn one(State(view): State<View>, Rest(id): Rest) -> Response {
 
 /// Every model that somebody can serve, sorted by id, then by backend. A server that two peers reach is listed once.
 pub(super) fn all(view: &View) -> Vec<Entry> {
-    let mut seen: Vec<(String, Entry)> = Vec::new();
-    for backend in &view.registry.snapshot().entries {
+    let (snapshot, peers) = (view.registry.snapshot(), view.mesh.as_ref().map(Mesh::peers).unwrap_or_default());
+    let about = |entry: &Arc<registry::Entry>| {
+        let mut about = entry.about();
+        if !about.near {
+            about.machine = peers.machine_at(&about.endpoint).unwrap_or_default().to_owned();
+        }
+        about
+    };
+    let abouts: Vec<BackendAbout> = snapshot.entries.iter().map(about).collect();
+    let mut seen: Vec<(Server<'_>, Entry)> = Vec::new();
+    for (backend, about) in snapshot.entries.iter().zip(&abouts) {
         let condition = backend.condition();
         let usable = match condition.status {
             Status::Healthy => true,
@@ -99,23 +110,23 @@ pub(super) fn all(view: &View) -> Vec<Entry> {
             _ => false,
         };
         for model in condition.models.iter().filter(|_| usable) {
-            seen.push((backend.endpoint.text.clone(), Entry::new(model, &backend.spec.name, None)));
+            seen.push((about.server(None), Entry::new(model, &backend.spec.name, None)));
         }
     }
     let own = seen.len();
     if let Some(mesh) = &view.mesh {
         let (now, config) = (Instant::now(), mesh.config());
-        for peer in &mesh.peers().list {
+        for peer in &peers.list {
             if !matches!(peer.state(now, config), PeerState::Alive | PeerState::Suspect) {
                 continue;
             }
             for backend in peer.backends.iter().filter(|backend| backend.about.status == Status::Healthy) {
-                let is_own =
-                    |id: &str| seen[..own].iter().any(|(at, entry)| *at == backend.about.endpoint && entry.id == id);
+                let server = backend.about.server(Some(&peer.id));
+                let is_own = |id: &str| seen[..own].iter().any(|(at, entry)| *at == server && entry.id == id);
                 let far: Vec<_> = backend.models.iter().filter(|model| !is_own(&model.id)).collect();
                 for model in far {
                     let entry = Entry::new(model, &backend.about.name, Some(peer.name.as_str().into()));
-                    seen.push((backend.about.endpoint.clone(), entry));
+                    seen.push((server, entry));
                 }
             }
         }

@@ -4,11 +4,13 @@ use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
+use tracing::warn;
 
 use super::Inference;
 use super::Source;
 use super::respond;
-use crate::exchange::{self, Endpoint, Origin, RequestId};
+use crate::dialect::Fault;
+use crate::exchange::{self, Endpoint, Origin, RequestId, visited};
 
 pub(super) async fn chat_completions(
     State(inference): State<Inference>,
@@ -71,6 +73,11 @@ pub(super) async fn read(
     if caller.is_some() {
         // A key of this mesh is nobody else's business.
         headers.remove(http::header::AUTHORIZATION);
+    }
+    if let Err(circle) = visited::enter(&mut headers, &inference.node) {
+        let fault = Fault::loop_detected(circle.backend.as_deref(), circle.node.as_deref());
+        warn!(request_id = %id, backend = circle.backend.as_deref(), "Request goes in a circle: {}", fault.message);
+        return Err(respond::fault(&fault));
     }
     Ok(exchange::Request { id, endpoint, headers, body, origin: Origin::Client, client, caller })
 }

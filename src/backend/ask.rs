@@ -26,6 +26,9 @@ pub enum ProbeError {
     /// It answered, but not with success.
     #[error("it answered {0}")]
     Status(StatusCode),
+    /// It is a Nexus node: requests to it could go round in circles.
+    #[error("this is a Nexus node: use `nexus mesh join`")]
+    Node,
     /// It is up, and still loading its model.
     #[error("it is still loading its model")]
     Loading,

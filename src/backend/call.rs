@@ -5,13 +5,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use http_body_util::Full;
 use url::Url;
 
-use crate::exchange::{Endpoint, RequestId};
+use crate::exchange::headers::goes_to_backends;
+use crate::exchange::{Endpoint, RequestId, visited};
 use crate::fleet::BackendSpec;
-
-/// What a backend may want to see of the client's headers, besides `Authorization`, which has rules of its own.
-/// Hop-by-hop headers, cookies and everything about how the client reached us stay here.
-const PASSED: [HeaderName; 2] = [header::ACCEPT, header::USER_AGENT];
-const PASSED_PREFIXES: [&str; 4] = ["openai-", "anthropic-", "trace", "x-session-"];
 
 /// The request for `endpoint` in OpenAI's dialect, with `body` as it is.
 pub fn request(
@@ -26,11 +22,10 @@ pub fn request(
     *request.uri_mut() = uri(&spec.url, endpoint.path());
     let headers = request.headers_mut();
     headers.reserve(8);
-    for (name, value) in client {
-        if PASSED.contains(name) || PASSED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix)) {
-            headers.append(name.clone(), value.clone());
-        }
+    for (name, value) in client.iter().filter(|(name, _)| goes_to_backends(name)) {
+        headers.append(name.clone(), value.clone());
     }
+    visited::leave_by(client, &spec.name, headers);
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(id) = HeaderValue::from_str(id.as_str()) {
         headers.insert(HeaderName::from_static("x-request-id"), id);

@@ -56,6 +56,12 @@ pub async fn detect(http: &dyn HttpExchange, url: &url::Url) -> Detected {
     Detected::Backend(Kind::Generic)
 }
 
+/// Whether a Nexus node listens there; `None` where nobody says anything.
+pub(super) async fn is_node(ask: &Ask<'_>) -> Option<bool> {
+    let (_, body) = ask.get("/health").await.ok()?;
+    Some(body.as_ref().is_some_and(is_nexus))
+}
+
 /// A node's `/health` names its mesh.
 fn is_nexus(health: &Value) -> bool {
     health.get("mesh").is_some() && health.get("uptime_seconds").is_some()

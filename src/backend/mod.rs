@@ -25,6 +25,8 @@ pub use detect::{Detected, detect};
 #[derive(Default)]
 pub struct Memory {
     ollama: ollama::Shown,
+    /// It said what it is, and it is no Nexus node.
+    is_no_node: bool,
 }
 
 /// What a check has found.
@@ -55,12 +57,22 @@ pub async fn probe(
 ) -> Result<Found, ProbeError> {
     let ask = Ask::new(http, spec, timeout);
     let started = Instant::now();
-    let mut found = match spec.kind {
-        Kind::Ollama => ollama::probe(&ask, started, &mut memory.ollama).await?,
-        Kind::LlamaCpp => llamacpp::probe(&ask, started).await?,
-        Kind::LmStudio => lmstudio::probe(&ask, started).await?,
-        _ => listing::probe(&ask, started, spec.kind).await?,
+    let ask_what_it_is = async { if memory.is_no_node { Some(false) } else { detect::is_node(&ask).await } };
+    let ask_what_it_has = async {
+        match spec.kind {
+            Kind::Ollama => ollama::probe(&ask, started, &mut memory.ollama).await,
+            Kind::LlamaCpp => llamacpp::probe(&ask, started).await,
+            Kind::LmStudio => lmstudio::probe(&ask, started).await,
+            _ => listing::probe(&ask, started, spec.kind).await,
+        }
     };
+    let (is_node, found) = tokio::join!(ask_what_it_is, ask_what_it_has);
+    // Another server may listen there after an outage.
+    memory.is_no_node = is_node == Some(false) && found.is_ok();
+    if is_node == Some(true) {
+        return Err(ProbeError::Node);
+    }
+    let mut found = found?;
     if let Some(models) = &mut found.models {
         models.iter_mut().for_each(guess::fill);
         models.sort_by(|a, b| a.id.cmp(&b.id));

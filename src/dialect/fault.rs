@@ -117,6 +117,25 @@ impl Fault {
         Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", SERVER, message)
     }
 
+    /// The request has been here before: a backend leads back to this node. `backend` is its name, `node` the id of the
+    /// node it belongs to where that is another one.
+    pub fn loop_detected(backend: Option<&str>, node: Option<&str>) -> Self {
+        let message = match (backend, node) {
+            (Some(name), None) => format!(
+                "Backend '{name}' of this node leads back to this node: `nexus backends remove {name}` removes it. \
+                 To use what another node has, `nexus mesh join` it."
+            ),
+            (Some(name), Some(node)) => format!(
+                "Backend '{name}' of node {node} leads back to this node: remove it there. To use what another node \
+                 has, `nexus mesh join` it."
+            ),
+            _ => "The request goes in a circle of nodes that are each other's backends: remove these backends and \
+                  `nexus mesh join` the nodes instead."
+                .to_owned(),
+        };
+        Self::new(StatusCode::LOOP_DETECTED, "loop_detected", SERVER, message)
+    }
+
     /// A stream that had begun was cut. `cause` says how.
     pub fn stream_cut(cause: &str) -> Self {
         Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", SERVER, format!("The stream was cut: {cause}"))
@@ -269,6 +288,7 @@ mod tests {
             (Fault::request_timeout(15), 408, "request_timeout", CLIENT),
             (Fault::body_too_large(10), 413, "request_too_large", CLIENT),
             (Fault::bad_gateway("m", 3, "it refused the connection"), 502, "bad_gateway", SERVER),
+            (Fault::loop_detected(Some("b"), None), 508, "loop_detected", SERVER),
             (Fault::no_healthy_backend("m", Value::Null), 503, "service_unavailable", SERVER),
             (Fault::rejected_by_policy("m", "tier", Value::Null), 503, "service_unavailable", POLICY),
             (Fault::queue_full("m", 100, "normal"), 503, "service_unavailable", SERVER),

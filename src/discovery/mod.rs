@@ -220,7 +220,7 @@ async fn sleep_until(instant: Option<Instant>) {
 /// The backend that is reached at `url` already, by whatever name.
 fn known_at(registry: &Registry, url: &url::Url) -> Option<Arc<Entry>> {
     let endpoint = registry.endpoint(url);
-    registry.snapshot().entries.iter().find(|entry| entry.endpoint == endpoint).cloned()
+    registry.snapshot().entries.iter().find(|entry| *entry.endpoint() == endpoint).cloned()
 }
 
 /// `name`, or `name-2` and so on where it is taken.

@@ -6,6 +6,7 @@ mod disk;
 mod http;
 mod mdns;
 mod net;
+mod place;
 mod seed;
 mod tasks;
 
@@ -17,6 +18,7 @@ pub use self::disk::{Disk, RealDisk};
 pub use self::http::{Exchange, ExchangeError, HttpExchange};
 pub use self::mdns::{Announcement, Mdns, NoMdns, RealMdns, Sighting, Sightings};
 pub use self::net::{Accept, BoxIo, Io, Listener, Net, RealNet};
+pub use self::place::Network;
 pub use self::seed::{Dice, Seed};
 pub use self::tasks::Tasks;
 

@@ -9,6 +9,8 @@ use futures_util::future::BoxFuture;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
+use super::place::{self, Network};
+
 /// A byte stream to somebody.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
@@ -44,6 +46,13 @@ pub trait Net: Send + Sync + 'static {
 
     /// The addresses of this host that others might reach, best first. Loopback only where there is nothing else.
     fn own_addresses(&self) -> Vec<std::net::IpAddr>;
+
+    /// The networks that exist on this host only: bridges of containers and virtual machines.
+    fn inside_networks(&self) -> Vec<Network>;
+
+    /// What tells this host from every other: the same text for every process that sees the same loopback, another for
+    /// all others. It says nothing else about the host. `None` where the system has no such thing.
+    fn machine(&self) -> Option<Arc<str>>;
 
     /// What this host is called by people.
     fn host_name(&self) -> String;
@@ -96,35 +105,19 @@ impl Net for RealNet {
     }
 
     fn own_addresses(&self) -> Vec<std::net::IpAddr> {
-        let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-        let mut ranked: Vec<_> = interfaces
-            .into_iter()
-            .filter(|interface| !is_virtual(&interface.name))
-            .map(|interface| interface.ip())
-            .filter(|ip| !ip.is_loopback() && !is_link_local(ip))
-            .collect();
-        ranked.sort_by_key(|ip| (ip.is_ipv6(), *ip));
-        ranked.dedup();
-        if ranked.is_empty() {
-            ranked.push(std::net::Ipv4Addr::LOCALHOST.into());
-        }
-        ranked
+        place::addresses()
+    }
+
+    fn inside_networks(&self) -> Vec<Network> {
+        place::inside()
+    }
+
+    fn machine(&self) -> Option<Arc<str>> {
+        place::machine()
     }
 
     fn host_name(&self) -> String {
         gethostname::gethostname().to_string_lossy().into_owned()
-    }
-}
-
-/// Bridges and tunnels of containers and virtual machines: nobody outside this host reaches us there.
-fn is_virtual(name: &str) -> bool {
-    ["docker", "br-", "veth", "virbr", "cni", "flannel"].iter().any(|prefix| name.starts_with(prefix))
-}
-
-fn is_link_local(ip: &std::net::IpAddr) -> bool {
-    match ip {
-        std::net::IpAddr::V4(ip) => ip.is_link_local(),
-        std::net::IpAddr::V6(ip) => ip.is_unicast_link_local(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Load, Model, Status, Tier, Zone};
+use super::{Kind, Load, Locality, Model, PeerId, Status, Tier, Zone};
 
 /// One backend as its peer knows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,9 +35,76 @@ pub struct BackendAbout {
     /// Whether requests to it failed lately: it is used only where nothing else is left.
     #[serde(default)]
     pub suspect: bool,
-    /// `host:port` with loopback replaced by the peer's own address: the same server reached by two peers is known by it.
+    /// `host:port` with loopback replaced by the peer's own address.
     pub endpoint: String,
     /// Whether it runs on its peer's own machine.
     #[serde(default)]
     pub near: bool,
+    /// The machine it runs on, where its peer knows that; empty where not.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub machine: String,
+}
+
+/// Which server a backend is on. Equal where two peers reach one server, as far as can be known: private addresses are
+/// the same on many machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Server<'a> {
+    /// On this machine, at this address.
+    On(&'a str, &'a str),
+    /// At this address, wherever that is.
+    At(&'a str),
+    /// Whatever this backend of this peer is on: nobody can tell what else is.
+    Of(Option<&'a PeerId>, &'a str),
+}
+
+impl BackendAbout {
+    /// Which server it is on, as `owner` tells; `None` for our own.
+    pub fn server<'a>(&'a self, owner: Option<&'a PeerId>) -> Server<'a> {
+        match (self.kind.locality(), self.machine.as_str()) {
+            // One API, but the account of each peer is its own.
+            (Locality::Cloud, _) => Server::Of(owner, &self.name),
+            (Locality::Local, "") if self.near => Server::Of(owner, &self.name),
+            (Locality::Local, "") => Server::At(&self.endpoint),
+            (Locality::Local, machine) => Server::On(machine, &self.endpoint),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn about(kind: Kind, near: bool, machine: &str) -> BackendAbout {
+        BackendAbout {
+            name: "gpu".to_owned(),
+            kind,
+            zone: Zone::Open,
+            tier: Tier::default(),
+            priority: 50,
+            status: Status::Healthy,
+            suspect: false,
+            endpoint: "10.88.0.1:11434".to_owned(),
+            near,
+            machine: machine.to_owned(),
+        }
+    }
+
+    /// Two machines with the same private address were once taken for one, and one of their servers was never used.
+    #[test]
+    fn one_address_is_one_server_only_where_that_can_be_known() {
+        let (one, other) = (PeerId::from_text("one"), PeerId::from_text("other"));
+        let (local, cloud) = (Kind::Ollama, Kind::OpenAi);
+        for (first, second, same) in [
+            (about(local, true, "m1"), about(local, true, "m1"), true),
+            (about(local, true, "m1"), about(local, true, "m2"), false),
+            (about(local, true, ""), about(local, true, ""), false),
+            (about(local, true, "m1"), about(local, false, ""), false),
+            (about(local, true, "m1"), about(local, false, "m1"), true),
+            (about(local, false, ""), about(local, false, ""), true),
+            (about(cloud, false, ""), about(cloud, false, ""), false),
+        ] {
+            let is_same = first.server(Some(&one)) == second.server(Some(&other));
+            assert_eq!(is_same, same, "{first:?} {second:?}");
+        }
+    }
 }

@@ -11,7 +11,7 @@ mod policy;
 pub use backend::{
     BackendSpec, InvalidUrl, Kind, Locality, NAME_LIMIT, Source, Status, UnknownKind, fit_name, is_fit_name, root_url,
 };
-pub use facts::{BackendAbout, BackendFacts};
+pub use facts::{BackendAbout, BackendFacts, Server};
 pub use load::Load;
 pub use model::{Model, Support};
 pub use needs::Needs;

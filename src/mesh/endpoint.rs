@@ -14,6 +14,7 @@ use super::dial::DialError;
 use super::identity::Identity;
 use super::junk::Junk;
 use super::links::{Link, Links, close, gossip_address};
+use super::sieve::Sieve;
 use super::tls::{self, Credentials};
 use crate::env::{Dice, Env};
 use crate::fleet::PeerId;
@@ -57,12 +58,13 @@ impl Endpoint {
         junk: Arc<Junk>,
         env: Env,
     ) -> std::io::Result<Arc<Self>> {
-        let socket = env.net.udp(listen).await?;
+        let socket = Arc::new(Sieve { socket: env.net.udp(listen).await?, junk: junk.clone() });
         let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.derive("stateless reset"));
         let mut config = quinn::EndpointConfig::new(Arc::new(reset_key));
         let ids = Arc::new(Mutex::new(env.seed.fork("connection-ids")));
         let generated = ids.clone();
         config
+            .grease_quic_bit(false)
             .rng_seed(Some(env.seed.bytes("quic")))
             .cid_generator(move || Box::new(RandomIds(generated.clone())) as Box<dyn ConnectionIdGenerator>);
         let runtime = Arc::new(quinn::TokioRuntime);

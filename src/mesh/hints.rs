@@ -1,6 +1,7 @@
 //! Where peers might be: addresses from multicast, seeds and tokens. Each is tried every few seconds for as long as nobody
 //! is connected there; whether anybody lives is what a connection says.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -123,24 +124,36 @@ impl Hints {
 
     /// Goes through all hints once. Says when to do so again.
     fn round(self: &Arc<Self>) -> Instant {
-        let now = Instant::now();
-        let mut next = now + ROUND;
-        let mut list = self.list();
-        for hint in list.iter_mut().filter(|hint| !hint.trying) {
-            if hint.not_before > now {
-                next = next.min(hint.not_before);
-            } else if let Place::Peer(id, addresses) = &hint.place {
-                if self.endpoint.links.get(id).is_none() {
-                    self.endpoint.links.know(id, addresses);
-                    self.endpoint.ensure(id, false);
-                }
-            } else if hint.found.as_ref().is_none_or(|id| self.endpoint.links.get(id).is_none()) {
-                hint.trying = true;
-                let (hints, place) = (self.clone(), hint.place.clone());
+        let linked: BTreeSet<PeerId> = self.endpoint.links.linked().into_iter().map(|link| link.peer).collect();
+        let (due, next) = self.due(&linked, Instant::now());
+        for place in due {
+            if let Place::Peer(id, addresses) = &place {
+                self.endpoint.links.know(id, addresses);
+                self.endpoint.ensure(id, false);
+            } else {
+                let hints = self.clone();
                 self.env.tasks.spawn("mesh-seed", async move { hints.visit(place).await });
             }
         }
         next
+    }
+
+    /// Where to try now, and when to ask again. Nothing is done here: no other lock is taken under that of the list.
+    fn due(&self, linked: &BTreeSet<PeerId>, now: Instant) -> (Vec<Place>, Instant) {
+        let (mut due, mut next) = (Vec::new(), now + ROUND);
+        for hint in self.list().iter_mut().filter(|hint| !hint.trying) {
+            let there = match &hint.place {
+                Place::Peer(id, _) => Some(id),
+                _ => hint.found.as_ref(),
+            };
+            if hint.not_before > now {
+                next = next.min(hint.not_before);
+            } else if there.is_none_or(|id| !linked.contains(id)) {
+                hint.trying = !matches!(hint.place, Place::Peer(..));
+                due.push(hint.place.clone());
+            }
+        }
+        (due, next)
     }
 
     /// Finds out who is at a place that has no id.

@@ -58,6 +58,8 @@ pub(super) struct Reach {
     pub(super) failing: bool,
     /// It said goodbye.
     pub(super) left: bool,
+    /// Where the other end of the connection is.
+    pub(super) address: Option<IpAddr>,
 }
 
 /// What to do about a peer that should be reached.
@@ -78,6 +80,8 @@ struct Contact {
     connections: Vec<Held>,
     addresses: Vec<SocketAddr>,
     dialling: bool,
+    /// When it was spoken of last, in turns of the table.
+    used: u64,
     failure: Option<Failure>,
     pending: Option<Bytes>,
     left: bool,
@@ -106,6 +110,16 @@ impl Contact {
         self.connections.iter().rev().find(alive).map(|held| &held.connection)
     }
 
+    fn reach(&self) -> Reach {
+        let usable = self.usable();
+        Reach {
+            rtt: usable.map(Connection::rtt),
+            failing: self.failure.is_some(),
+            left: self.left,
+            address: usable.map(|connection| connection.remote_address().ip().to_canonical()),
+        }
+    }
+
     fn learn(&mut self, addresses: &[SocketAddr]) {
         let old = std::mem::take(&mut self.addresses);
         for address in addresses.iter().copied().chain(old) {
@@ -121,6 +135,7 @@ struct Table {
     contacts: BTreeMap<PeerId, Contact>,
     by_gossip_address: BTreeMap<SocketAddr, PeerId>,
     epoch: u64,
+    turns: u64,
 }
 
 /// The table of links.
@@ -185,11 +200,9 @@ impl Links {
         self.table().contacts.get(peer)?.usable().cloned()
     }
 
-    /// How `peer` can be reached.
-    pub(super) fn reach(&self, peer: &PeerId) -> Reach {
-        let table = self.table();
-        let Some(contact) = table.contacts.get(peer) else { return Reach::default() };
-        Reach { rtt: contact.usable().map(Connection::rtt), failing: contact.failure.is_some(), left: contact.left }
+    /// How everyone can be reached whom anything is known of.
+    pub(super) fn reaches(&self) -> BTreeMap<PeerId, Reach> {
+        self.table().contacts.iter().map(|(peer, contact)| (peer.clone(), contact.reach())).collect()
     }
 
     /// Whether an attempt to reach `peer` failed within the last `span`, or is being repeated after a failure.
@@ -297,14 +310,18 @@ impl Table {
         if !self.contacts.contains_key(peer) {
             if self.contacts.len() >= MAX_CONTACTS {
                 let idle = |contact: &Contact| contact.connections.is_empty() && !contact.dialling;
-                let (oldest, _) = self.contacts.iter().find(|(_, contact)| idle(contact))?;
-                let oldest = oldest.clone();
-                self.contacts.remove(&oldest);
-                self.by_gossip_address.remove(&gossip_address(&oldest));
+                let idle = self.contacts.iter().filter(|(_, contact)| idle(contact));
+                let (longest_unused, _) = idle.min_by_key(|(_, contact)| contact.used)?;
+                let longest_unused = longest_unused.clone();
+                self.contacts.remove(&longest_unused);
+                self.by_gossip_address.remove(&gossip_address(&longest_unused));
             }
             self.by_gossip_address.insert(gossip_address(peer), peer.clone());
         }
-        Some(self.contacts.entry(peer.clone()).or_default())
+        self.turns += 1;
+        let contact = self.contacts.entry(peer.clone()).or_default();
+        contact.used = self.turns;
+        Some(contact)
     }
 }
 
@@ -345,7 +362,7 @@ mod tests {
             links.dialled(&peer, false);
         }
         assert_eq!(waited, [0, 250, 500, 1_000, 2_000, 2_000]);
-        assert!(links.reach(&peer).failing && links.failed_lately(&peer, Duration::from_secs(1)));
+        assert!(links.reaches()[&peer].failing && links.failed_lately(&peer, Duration::from_secs(1)));
         assert_eq!(links.attempt(&peer, true), Attempt::Dial(vec![address(1)]));
     }
 
@@ -372,6 +389,25 @@ mod tests {
         assert_eq!(links.table().by_gossip_address.len(), MAX_CONTACTS);
         assert_eq!(links.attempt(&peer(0), false), Attempt::UnderWay);
         assert_eq!(links.at_gossip_address(gossip_address(&peer(0))), Some(peer(0)));
+    }
+
+    /// The lowest id once had to go, however lately it was used.
+    #[tokio::test(start_paused = true)]
+    async fn where_there_are_too_many_the_longest_unused_goes() {
+        let links = Links::new();
+        let mut peers: Vec<PeerId> = (0..MAX_CONTACTS).map(peer).collect();
+        peers.sort();
+        for peer in &peers {
+            links.know(peer, &[address(1)]);
+        }
+        links.know(&peers[0], &[address(2)]);
+        for stranger in [peer(MAX_CONTACTS), peer(MAX_CONTACTS + 1)] {
+            links.know(&stranger, &[address(3)]);
+            assert!(matches!(links.attempt(&stranger, false), Attempt::Dial(_)), "the newest stays");
+        }
+        let known: Vec<bool> = peers[..4].iter().map(|peer| links.table().contacts.contains_key(peer)).collect();
+        assert_eq!(known, [true, false, false, true]);
+        assert_eq!(links.table().by_gossip_address.len(), MAX_CONTACTS);
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod endpoint;
 mod hints;
 mod junk;
 mod links;
+mod sieve;
 
 mod accept;
 mod attend;

@@ -2,7 +2,7 @@
 //! is not in it.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,6 +58,8 @@ pub struct Peer {
     pub confirmed: bool,
     /// Round trip of our connection to it, where there is one.
     pub rtt: Option<Duration>,
+    /// Where the other end of that connection is.
+    pub reached_at: Option<IpAddr>,
     /// Our last attempt to reach it failed.
     pub unreachable: bool,
     /// What it offers, sorted by name.
@@ -144,6 +146,17 @@ impl Peers {
         })
     }
 
+    /// The machine at the address of `endpoint`, where we ourselves are connected to one peer of one machine there. What
+    /// a peer says of its addresses is no proof: private ones are the same on many machines.
+    pub fn machine_at(&self, endpoint: &str) -> Option<&str> {
+        let ip = endpoint.parse::<SocketAddr>().ok()?.ip();
+        let there = self.list.iter().filter(|peer| peer.reached_at == Some(ip));
+        let mut machines = there.flat_map(|peer| &peer.backends).map(|backend| &backend.about);
+        let mut known = machines.by_ref().filter(|about| about.near && !about.machine.is_empty());
+        let first = known.next()?.machine.as_str();
+        known.all(|about| about.machine == first).then_some(first)
+    }
+
     /// The peer of this id.
     pub fn get(&self, id: &PeerId) -> Option<&Arc<Peer>> {
         self.list.iter().find(|peer| peer.id == *id)
@@ -153,4 +166,63 @@ impl Peers {
 /// The name of a peer that is not the only one of its name.
 pub(super) fn distinct(name: &str, id: &PeerId) -> String {
     format!("{name}-{}", id.short())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Kind, Status, Tier, Zone};
+
+    fn peer(name: &str, reached_at: Option<&str>, near: bool, machine: &str) -> Arc<Peer> {
+        let about = BackendAbout {
+            name: "gpu".to_owned(),
+            kind: Kind::Ollama,
+            zone: Zone::Open,
+            tier: Tier::default(),
+            priority: 50,
+            status: Status::Healthy,
+            suspect: false,
+            endpoint: "192.168.1.5:11434".to_owned(),
+            near,
+            machine: machine.to_owned(),
+        };
+        let backend = PeerBackend { about, models: Vec::new(), load: Load::default(), heard_at: Instant::now() };
+        Arc::new(Peer {
+            id: PeerId::from_text(name),
+            name: name.to_owned(),
+            version: String::new(),
+            protocol: 1,
+            addresses: vec!["192.168.1.5:8001".parse().expect("literal")],
+            draining: false,
+            left: false,
+            started: 0,
+            policies: String::new(),
+            clock_skew_ms: None,
+            heard_at: Instant::now(),
+            confirmed: true,
+            rtt: None,
+            reached_at: reached_at.map(|ip| ip.parse().expect("literal")),
+            unreachable: false,
+            backends: vec![Arc::new(backend)],
+            sees: Vec::new(),
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_machine_is_known_by_a_connection_and_not_by_what_is_said() {
+        let at = Some("192.168.1.5");
+        for (list, machine) in [
+            (vec![peer("a", at, true, "m1")], Some("m1")),
+            (vec![peer("a", at, true, "m1"), peer("b", at, true, "m1")], Some("m1")),
+            (vec![peer("a", at, true, "m1"), peer("b", at, true, "m2")], None),
+            (vec![peer("a", None, true, "m1")], None),
+            (vec![peer("a", Some("10.0.0.1"), true, "m1")], None),
+            (vec![peer("a", at, true, "")], None),
+            (vec![peer("a", at, false, "m1")], None),
+        ] {
+            let peers = Peers::new(list, false);
+            assert_eq!(peers.machine_at("192.168.1.5:11434"), machine, "{:?}", peers.list);
+            assert_eq!(peers.machine_at("gpu.lan:11434"), None);
+        }
+    }
 }

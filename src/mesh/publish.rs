@@ -60,6 +60,7 @@ mod tests {
                 suspect: false,
                 endpoint: "10.0.0.1:1".to_owned(),
                 near: true,
+                machine: String::new(),
             },
             models: models.iter().map(|id| Model::named(*id)).collect(),
             load: Load::default(),

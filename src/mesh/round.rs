@@ -213,11 +213,14 @@ impl Gossiping<'_> {
         } else {
             told.about.clone()
         };
-        let mine = (ours.mine)(self.membership.key.is_keyed());
+        let mut mine = (ours.mine)(self.membership.key.is_keyed());
         accept.set_loads(mine.iter().map(|backend| (backend.about.name.clone(), backend.load)).collect());
         let (peers, now) = (self.rounds.peers.load_full(), Instant::now());
         let alive =
             peers.list.iter().filter(|peer| matches!(peer.state(now, config), PeerState::Alive | PeerState::Draining));
+        for about in mine.iter_mut().map(|backend| &mut backend.about).filter(|about| !about.near) {
+            about.machine = peers.machine_at(&about.endpoint).unwrap_or_default().to_owned();
+        }
         let mut sees: Vec<PeerId> = alive.map(|peer| peer.id.clone()).collect();
         sees.sort();
         let now_true = Told { about, sees, mine };
@@ -234,6 +237,8 @@ impl Gossiping<'_> {
     async fn look(&self, view: &mut View) {
         let Rounds { config, courier, env, .. } = self.rounds;
         let links = &courier.endpoint.links;
+        // Before the lock of gossip, not under it.
+        let reaches = links.reaches();
         let now = Now { instant: Instant::now(), wall: env.clock.unix_millis() };
         let look = |chitchat: &mut chitchat::Chitchat| {
             let heard = chitchat.node_states().iter().map(|(id, state)| Heard {
@@ -243,7 +248,7 @@ impl Gossiping<'_> {
                 heartbeat: state.heartbeat().into(),
                 state,
             });
-            view.look(heard, |id| links.reach(id), now, config)
+            view.look(heard, |id| reaches.get(id).copied().unwrap_or_default(), now, config)
         };
         let seen = self.handle.with_chitchat(look).await;
         for (id, fact, why) in &seen.dropped {

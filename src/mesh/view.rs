@@ -324,6 +324,7 @@ impl Row {
             heard_at: self.heard_at,
             confirmed: self.confirmed,
             rtt: reach.rtt,
+            reached_at: reach.address,
             unreachable: reach.failing && reach.rtt.is_none(),
             backends: self.backends.clone(),
             sees: self.sees.clone(),

@@ -93,6 +93,7 @@ mod tests {
             heard_at: Instant::now(),
             confirmed: true,
             rtt: None,
+            reached_at: None,
             unreachable: false,
             backends: Vec::new(),
             sees: Vec::new(),

@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use quinn::VarInt;
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::exchange::headers::goes_to_peers;
 use crate::exchange::{Cut, Endpoint, Hop, Origin, Refusal, Request, RequestId};
 use crate::fleet::{Load, PeerId, Tier, Zone};
 
@@ -97,7 +98,7 @@ impl<'a> Head<'a> {
             client: (&*request.client).into(),
             zone: hop.zone,
             tier: hop.tier,
-            headers: outbound(&request.headers, travels),
+            headers: outbound(&request.headers, goes_to_peers),
             body: request.body.len() as u64,
         }
     }
@@ -130,7 +131,7 @@ impl<'a> Head<'a> {
             zone: self.zone,
             tier: self.tier,
         };
-        let headers = inbound(self.headers.iter().map(|(name, value)| (&**name, &**value)), travels);
+        let headers = inbound(self.headers.iter().map(|(name, value)| (&**name, &**value)), goes_to_peers);
         Ok(Request {
             id,
             endpoint: self.endpoint,
@@ -200,14 +201,6 @@ impl ReplyHead {
         let headers = self.headers.iter().map(|(name, value)| (&**name, &**value));
         Some((status, inbound(headers, |name| !is_hop_by_hop(name))))
     }
-}
-
-/// What the owner may need to know of the client's headers. Credentials are for the peer that they were shown to.
-fn travels(name: &HeaderName) -> bool {
-    use http::header::{ACCEPT, CONTENT_TYPE};
-    [ACCEPT, CONTENT_TYPE].contains(name)
-        || name.as_str().starts_with("x-nexus-")
-        || name.as_str().starts_with("openai-")
 }
 
 /// What belongs to one connection, or to one browser, and not to the answer.

@@ -18,12 +18,11 @@ pub struct Entry {
     pub spec: BackendSpec,
     /// The name, cheap to keep.
     pub name: Arc<str>,
-    /// Where its server is, seen from outside.
-    pub endpoint: Endpoint,
     /// Wakes its health check before its time.
     pub check_now: Notify,
     /// Cancelled when it is removed.
     pub gone: CancellationToken,
+    endpoint: ArcSwap<Endpoint>,
     condition: ArcSwap<Condition>,
     meter: Meter,
     born: Instant,
@@ -92,7 +91,7 @@ impl Entry {
         Entry {
             name: spec.name.as_str().into(),
             spec,
-            endpoint,
+            endpoint: ArcSwap::from_pointee(endpoint),
             check_now: Notify::new(),
             gone: CancellationToken::new(),
             condition: ArcSwap::default(),
@@ -100,6 +99,15 @@ impl Entry {
             born: Instant::now(),
             on_free,
         }
+    }
+
+    /// Where its server is, seen from outside.
+    pub fn endpoint(&self) -> Arc<Endpoint> {
+        self.endpoint.load_full()
+    }
+
+    pub(super) fn set_endpoint(&self, endpoint: Endpoint) {
+        self.endpoint.store(Arc::new(endpoint));
     }
 
     /// How it is.
@@ -258,21 +266,28 @@ impl Entry {
         }
     }
 
+    /// What it is and how it is.
+    pub fn about(&self) -> BackendAbout {
+        let endpoint = self.endpoint.load();
+        BackendAbout {
+            name: self.spec.name.clone(),
+            kind: self.spec.kind,
+            zone: self.spec.zone,
+            tier: self.spec.tier,
+            priority: self.spec.priority,
+            status: self.condition.load().status,
+            suspect: self.is_suspect(),
+            endpoint: endpoint.text.clone(),
+            near: endpoint.near,
+            machine: endpoint.machine.as_deref().unwrap_or_default().to_owned(),
+        }
+    }
+
     /// What other peers are told of it.
     pub fn facts(&self) -> BackendFacts {
         let condition = self.condition.load();
         BackendFacts {
-            about: BackendAbout {
-                name: self.spec.name.clone(),
-                kind: self.spec.kind,
-                zone: self.spec.zone,
-                tier: self.spec.tier,
-                priority: self.spec.priority,
-                status: condition.status,
-                suspect: self.is_suspect(),
-                endpoint: self.endpoint.text.clone(),
-                near: self.endpoint.near,
-            },
+            about: self.about(),
             models: condition.models.iter().map(|model| (**model).clone()).collect(),
             load: self.load(),
         }

@@ -5,7 +5,6 @@ mod endpoint;
 mod entry;
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -13,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::fleet::{BackendSpec, Model, Status};
 
-pub use endpoint::Endpoint;
+pub use endpoint::{Endpoint, Whereabouts};
 pub use entry::{Condition, Entry, Full, InFlight, OnFree, Waiting};
 
 /// The backends of this peer.
@@ -21,7 +20,7 @@ pub struct Registry {
     snapshot: ArcSwap<Snapshot>,
     writing: Mutex<()>,
     changed: watch::Sender<u64>,
-    own_addresses: Vec<IpAddr>,
+    here: ArcSwap<Whereabouts>,
     on_free: Arc<OnceLock<OnFree>>,
 }
 
@@ -48,13 +47,13 @@ pub struct Offered {
 pub struct Duplicate(pub String);
 
 impl Registry {
-    /// No backends yet. `own_addresses` are this machine's: what listens there is near.
-    pub fn new(own_addresses: Vec<IpAddr>) -> Self {
+    /// No backends yet. What listens at an address of `here` is near.
+    pub fn new(here: impl Into<Whereabouts>) -> Self {
         Registry {
             snapshot: ArcSwap::default(),
             writing: Mutex::new(()),
             changed: watch::Sender::new(0),
-            own_addresses,
+            here: ArcSwap::from_pointee(here.into()),
             on_free: Arc::default(),
         }
     }
@@ -71,7 +70,7 @@ impl Registry {
 
     /// Where a backend's server is, seen from outside this machine.
     pub fn endpoint(&self, url: &url::Url) -> Endpoint {
-        Endpoint::of(url, &self.own_addresses)
+        Endpoint::of(url, &self.here.load())
     }
 
     /// Takes a backend in.
@@ -79,16 +78,29 @@ impl Registry {
     /// # Errors
     /// Its name is taken.
     pub fn add(&self, spec: BackendSpec) -> Result<Arc<Entry>, Duplicate> {
-        let endpoint = self.endpoint(&spec.url);
         self.write(|entries| {
             if entries.iter().any(|entry| entry.spec.name == spec.name) {
                 return Err(Duplicate(spec.name));
             }
+            let endpoint = self.endpoint(&spec.url);
             let entry = Arc::new(Entry::new(spec, endpoint, self.on_free.clone()));
             entries.push(entry.clone());
             entries.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
             Ok(entry)
         })
+    }
+
+    /// This machine has other addresses now, or may have: what is near is found out anew.
+    pub fn moved(&self, here: Whereabouts) {
+        if **self.here.load() == here {
+            return;
+        }
+        self.write(|entries| {
+            self.here.store(Arc::new(here));
+            for entry in entries {
+                entry.set_endpoint(self.endpoint(&entry.spec.url));
+            }
+        });
     }
 
     /// Lets a backend go. Requests it has are finished.

@@ -137,3 +137,23 @@ fn readers_and_writers_never_wait_for_each_other() {
         }
     });
 }
+
+/// A machine that starts before its network knows no address of its own.
+#[test]
+fn what_is_near_is_found_out_anew_when_addresses_change() {
+    let registry = Registry::new(Vec::new());
+    let lan = BackendSpec { url: "http://10.0.0.5:1".parse().expect("literal"), ..spec("lan") };
+    let (here, lan) = (registry.add(spec("here")).expect("free"), registry.add(lan).expect("free"));
+    assert_eq!((here.endpoint().text.as_str(), lan.endpoint().near), ("127.0.0.1:1", false));
+    let mut changed = registry.changed();
+    changed.mark_unchanged();
+    let now = Whereabouts::from(vec!["10.0.0.5".parse().expect("literal")]);
+    registry.moved(now.clone());
+    assert!(changed.has_changed().expect("watched"));
+    for entry in [&here, &lan] {
+        assert_eq!((entry.endpoint().text.as_str(), entry.endpoint().near), ("10.0.0.5:1", true));
+    }
+    changed.mark_unchanged();
+    registry.moved(now);
+    assert!(!changed.has_changed().expect("watched"), "nothing new, nobody is woken");
+}

@@ -13,6 +13,7 @@ mod failures;
 mod requests;
 // Who answers.
 mod capabilities;
+mod circles;
 mod fallback;
 mod policies;
 mod routing;

@@ -51,3 +51,26 @@ async fn a_node_and_a_web_server_are_no_backends() {
     assert_eq!(found(&[("/", "<html>")]).await, Detected::Nothing);
     assert_eq!(found(&[("/health", r#"{"status":"up"}"#)]).await, Detected::Nothing);
 }
+
+/// Whatever it is said to be, and also where it answers like a backend: a node as its own backend once went round 51 times.
+#[tokio::test]
+async fn a_node_is_no_healthy_backend_of_any_kind() {
+    let like_one = [
+        ("/v1/models", r#"{"data":[{"id":"m"}]}"#),
+        ("/api/tags", r#"{"models":[{"name":"m"}]}"#),
+        ("/api/v0/models", r#"{"data":[{"id":"m"}]}"#),
+        ("/health", r#"{"status":"healthy","uptime_seconds":1,"mesh":null}"#),
+    ];
+    let (node, other) = (Server(like_one.into()), Server(like_one[..3].iter().copied().collect()));
+    let patience = Duration::from_secs(5);
+    for kind in Kind::names().map(|name| name.parse::<Kind>().expect("a kind")) {
+        let spec = BackendSpec::new("b", "http://h:1".parse().expect("literal"), kind, Source::Static);
+        let probe = async |server: &Server| {
+            super::super::probe(server, &spec, patience, &mut super::super::Memory::default()).await.map(|_| ())
+        };
+        assert_eq!(probe(&node).await, Err(super::super::ProbeError::Node), "{kind}");
+        if kind != Kind::LlamaCpp {
+            assert_eq!(probe(&other).await, Ok(()), "{kind}");
+        }
+    }
+}

@@ -13,7 +13,7 @@ pub(in crate::mesh) fn encode(about: &BackendAbout) -> Option<(String, String)> 
 pub(super) fn decode(rest: &str, value: &str) -> Result<BackendAbout, Dropped> {
     let about: BackendAbout = read(value)?;
     checked_name(&about.name)?;
-    if about.endpoint.len() > super::MAX_NAME {
+    if about.endpoint.len().max(about.machine.len()) > super::MAX_NAME {
         return Err(Dropped::TooLong);
     }
     if about.name == unescape(rest) { Ok(about) } else { Err(Dropped::Malformed) }
@@ -36,6 +36,7 @@ mod tests {
             suspect: true,
             endpoint: "192.168.1.5:8080".to_owned(),
             near: true,
+            machine: "m1".to_owned(),
         }
     }
 

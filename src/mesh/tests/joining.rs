@@ -114,7 +114,7 @@ async fn a_peer_that_leaves_says_so() {
     within(2, "it is seen back", || one.sees(&two)).await;
     two.mesh.leave(Duration::from_secs(5)).await;
     within(1, "it is seen gone", || one.state_of(&two.id()) == Some(PeerState::Dead)).await;
-    assert!(one.mesh.0.endpoint.links.reach(&two.id()).left, "the connection said so as well");
+    assert!(one.mesh.0.endpoint.links.reaches()[&two.id()].left, "the connection said so as well");
 }
 
 #[tokio::test]

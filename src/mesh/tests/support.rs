@@ -1,11 +1,12 @@
 //! Nodes for tests: real ones, on loopback, each with a cable that can be pulled. No waiting but for conditions.
 
+use std::cell::RefCell;
 use std::future::Future;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 
 use super::super::*;
-use crate::env::{BoxIo, Listener, Net, RealNet, Seed};
+use crate::env::{BoxIo, Listener, Net, Network, RealNet, Seed};
 use crate::exchange::{self, Endpoint, Origin, Refusal, RequestId};
 use crate::fleet::{BackendAbout, Kind, Load, Model, PeerState, Status, Tier, Zone};
 
@@ -128,6 +129,7 @@ fn offer(name: &str) -> BackendFacts {
             suspect: false,
             endpoint: "127.0.0.1:1".to_owned(),
             near: true,
+            machine: format!("machine of {name}"),
         },
         models: vec![Model::named(format!("model-{name}"))],
         load: Load { in_flight: 2, ..Load::default() },
@@ -205,6 +207,62 @@ pub(super) fn request(body: impl Into<bytes::Bytes>) -> Request {
     }
 }
 
+/// What is logged on this thread, on which a test runs and all that it starts.
+pub(super) struct Log(Page);
+
+#[derive(Clone, Default)]
+struct Page(Arc<Mutex<Vec<u8>>>);
+
+thread_local! {
+    static OPEN: RefCell<Option<Page>> = const { RefCell::new(None) };
+}
+
+struct Pen;
+
+impl io::Write for Pen {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        OPEN.with_borrow(|page| {
+            if let Some(Page(text)) = page {
+                text.lock().expect("no panic").extend_from_slice(bytes);
+            }
+        });
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    /// From now on. One log for the whole process: what one thread does not care for would else be lost to all.
+    pub(super) fn capture() -> Self {
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| {
+            let log = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN).with_ansi(false);
+            tracing::subscriber::set_global_default(log.with_writer(|| Pen).finish()).expect("no other log");
+        });
+        let page = Page::default();
+        OPEN.set(Some(page.clone()));
+        Log(page)
+    }
+
+    pub(super) fn text(&self) -> String {
+        String::from_utf8(self.0.0.lock().expect("no panic").clone()).expect("text")
+    }
+
+    /// How many lines hold this.
+    pub(super) fn count(&self, words: &str) -> usize {
+        self.text().lines().filter(|line| line.contains(words)).count()
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        OPEN.set(None);
+    }
+}
+
 /// Waits for a condition, for at most `limit` seconds.
 pub(super) async fn within(limit: u64, what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
@@ -267,6 +325,14 @@ impl Net for CableNet {
 
     fn own_addresses(&self) -> Vec<std::net::IpAddr> {
         RealNet.own_addresses()
+    }
+
+    fn inside_networks(&self) -> Vec<Network> {
+        RealNet.inside_networks()
+    }
+
+    fn machine(&self) -> Option<Arc<str>> {
+        RealNet.machine()
     }
 
     fn host_name(&self) -> String {

@@ -155,6 +155,39 @@ async fn junk_changes_nothing() {
 }
 
 #[tokio::test]
+async fn every_kind_of_junk_is_one_line() {
+    let log = Log::capture();
+    let one = node("one", &[]).await;
+    let two = node("two", &[&one]).await;
+    meet(&one, &two).await;
+    assert_eq!(log.count("junk"), 0, "peers are no junk: {}", log.text());
+
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    for junk in [&b"hello"[..], &[0; 100], &[0xff; 1_200], b"1 datagram that is long enough to be something"] {
+        for _ in 0..50 {
+            let _ = socket.send_to(junk, two.mesh.myself().listen);
+        }
+    }
+    within(5, "it is noticed", || log.count("not QUIC: 127.0.0.1") > 0).await;
+
+    let stranger = node_with("stranger", &[], Config { key: key(2), ..config() }).await;
+    for _ in 0..3 {
+        let refused = stranger.mesh.0.endpoint.dial(vec![two.mesh.myself().listen], None).await;
+        assert!(refused.is_err());
+    }
+    within(5, "it is noticed", || log.count("handshake: 127.0.0.1") > 0).await;
+
+    let connection = one.mesh.0.endpoint.connection(&two.id(), Duration::from_secs(5)).await.expect("a connection");
+    for bytes in [u32::MAX.to_be_bytes().to_vec(), framed("{"), u32::MAX.to_be_bytes().to_vec()] {
+        raw(&connection, &bytes).await.expect("an answer");
+    }
+    one.ask(&two, &request("still there")).await.expect("all goes on");
+    for line in ["not QUIC: 127.0.0.1", "handshake: 127.0.0.1", &format!("malformed request: {}", one.id())] {
+        assert_eq!(log.count(line), 1, "{line}: {}", log.text());
+    }
+}
+
+#[tokio::test]
 async fn a_replayed_handshake_brings_nobody_in() {
     let one = node("one", &[]).await;
     let two = node("two", &[&one]).await;

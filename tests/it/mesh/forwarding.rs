@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use super::{KEY, offers, pair, peer};
-use crate::support::{Answer, FakeBackend, Gate, Log, chat, stream, until, until_json};
+use crate::support::{Answer, Cable, FakeBackend, Gate, Log, chat, stream, until, until_json};
 
 const EVENTS: &str = ": x\n\ndata: {\"choices\":[{\"delta\":{\"content\":\"héé世界😀\"}}]}\n\ndata: [DONE]\n\n";
 
@@ -201,6 +201,59 @@ async fn the_list_of_models_is_that_of_the_mesh() {
     let seen = near.get("/nexus/v1/backends").await.json();
     let gpu = seen["backends"].as_array().and_then(|all| all.iter().find(|one| one["name"] == "gpu")).expect("gpu");
     assert_eq!((gpu["peer"].as_str(), gpu["discovery_source"].as_str()), (Some("far"), Some("peer:far")));
+}
+
+/// Agents tell sessions and traces by their headers: where the backend is must not matter.
+#[tokio::test]
+async fn a_backend_sees_the_same_headers_here_and_over_a_hop() {
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+    let (near, far) = pair("", &backend.entry("a", "forward_client_auth = false"), "m1").await;
+    for node in [&far, &near] {
+        let mut call = node.client().completions(chat("m1")).header("x-request-id", "mine");
+        for name in ["accept", "user-agent", "openai-beta", "anthropic-beta", "traceparent", "x-session-id"] {
+            call = call.header(name, "as it came");
+        }
+        for name in ["authorization", "cookie", "x-api-key", "x-forwarded-for", "x-nexus-strict"] {
+            call = call.header(name, "not for others");
+        }
+        assert_eq!(call.whole().await.status, 200);
+    }
+    let seen = backend.requests();
+    let headers = |at: usize| {
+        let mut headers: Vec<_> =
+            seen[at].headers.iter().filter(|(name, _)| name != "x-nexus-visited").cloned().collect();
+        headers.sort();
+        headers
+    };
+    assert_eq!(headers(0), headers(1));
+    assert_eq!(headers(0).iter().filter(|(_, value)| value == "as it came").count(), 6);
+    assert!(headers(0).iter().all(|(_, value)| value != "not for others"));
+}
+
+/// Two machines with one private address, as containers, virtual machines and two homes have them, each with a server.
+#[tokio::test]
+async fn one_address_on_two_machines_is_two_servers() {
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+    let entry = backend.entry("gpu", "");
+    let far = peer("far", KEY, &[], &entry).cable(&Cable::to_machine("there")).start().await;
+    let near = peer("near", KEY, &[&far], &entry).cable(&Cable::to_machine("here")).start().await;
+    for node in [&near, &far] {
+        until_json(node, "/v1/models", "both are listed", |seen| {
+            seen["data"].as_array().is_some_and(|all| all.len() == 2)
+        })
+        .await;
+    }
+    let round = peer("third", KEY, &[&far, &near], "[routing]\nstrategy = 'round_robin'\n").start().await;
+    until_json(&round, "/v1/models", "both are listed", |seen| {
+        seen["data"].as_array().is_some_and(|all| all.len() == 2)
+    })
+    .await;
+    let mut answered = Vec::new();
+    for _ in 0..4 {
+        answered.extend(round.chat("m1").await.header("x-nexus-peer").map(str::to_owned));
+    }
+    answered.sort();
+    assert_eq!(answered, ["far", "far", "near", "near"]);
 }
 
 #[tokio::test]

@@ -10,29 +10,37 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
-use nexus::env::{BoxIo, Listener, Net, RealNet};
+use nexus::env::{BoxIo, Listener, Net, Network, RealNet};
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 
 /// The link of one node.
 #[derive(Clone, Default)]
-pub(crate) struct Cable(Arc<AtomicBool>);
+pub(crate) struct Cable {
+    is_cut: Arc<AtomicBool>,
+    machine: Option<Arc<str>>,
+}
 
 impl Cable {
+    /// To a node on another machine than this one, which has the same addresses.
+    pub(crate) fn to_machine(name: &str) -> Self {
+        Cable { machine: Some(name.into()), ..Cable::default() }
+    }
+
     pub(crate) fn cut(&self) {
-        self.0.store(true, Ordering::SeqCst);
+        self.is_cut.store(true, Ordering::SeqCst);
     }
 
     pub(crate) fn mend(&self) {
-        self.0.store(false, Ordering::SeqCst);
+        self.is_cut.store(false, Ordering::SeqCst);
     }
 
     pub(super) fn net(&self) -> Arc<dyn Net> {
-        Arc::new(CutNet(self.0.clone()))
+        Arc::new(CutNet(self.clone()))
     }
 }
 
-struct CutNet(Arc<AtomicBool>);
+struct CutNet(Cable);
 
 impl Net for CutNet {
     fn listen(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Listener>> {
@@ -40,7 +48,7 @@ impl Net for CutNet {
     }
 
     fn udp(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Arc<dyn AsyncUdpSocket>>> {
-        let (cut, socket) = (self.0.clone(), RealNet.udp(address));
+        let (cut, socket) = (self.0.is_cut.clone(), RealNet.udp(address));
         Box::pin(async move { Ok(Arc::new(CutSocket { cut, inner: socket.await? }) as Arc<dyn AsyncUdpSocket>) })
     }
 
@@ -54,6 +62,14 @@ impl Net for CutNet {
 
     fn own_addresses(&self) -> Vec<IpAddr> {
         RealNet.own_addresses()
+    }
+
+    fn inside_networks(&self) -> Vec<Network> {
+        RealNet.inside_networks()
+    }
+
+    fn machine(&self) -> Option<Arc<str>> {
+        self.0.machine.clone().or_else(|| RealNet.machine())
     }
 
     fn host_name(&self) -> String {

@@ -1,0 +1,47 @@
+//! Which of a client's headers go on: one list, whether its backend is here or behind a hop.
+
+use http::{HeaderName, header};
+
+/// What a backend may want to see. Credentials have rules of their own; hop-by-hop headers, cookies and everything about
+/// how the client reached us stay here.
+const PASSED: [HeaderName; 2] = [header::ACCEPT, header::USER_AGENT];
+const PASSED_PREFIXES: [&str; 4] = ["openai-", "anthropic-", "trace", "x-session-"];
+
+/// Whether a backend is sent this header.
+pub fn goes_to_backends(name: &HeaderName) -> bool {
+    PASSED.contains(name) || PASSED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
+}
+
+/// Whether the peer that owns the backend is: what the backend wants to see, and what Nexus itself goes by.
+pub fn goes_to_peers(name: &HeaderName) -> bool {
+    goes_to_backends(name) || *name == header::CONTENT_TYPE || name.as_str().starts_with("x-nexus-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_backends_see_crosses_a_hop_and_what_is_private_goes_nowhere() {
+        for (name, to_backends, to_peers) in [
+            ("accept", true, true),
+            ("user-agent", true, true),
+            ("openai-organization", true, true),
+            ("anthropic-beta", true, true),
+            ("traceparent", true, true),
+            ("x-session-id", true, true),
+            ("content-type", false, true),
+            ("x-nexus-strict", false, true),
+            ("authorization", false, false),
+            ("x-api-key", false, false),
+            ("cookie", false, false),
+            ("host", false, false),
+            ("connection", false, false),
+            ("content-length", false, false),
+            ("x-forwarded-for", false, false),
+        ] {
+            let header = HeaderName::from_static(name);
+            assert_eq!((goes_to_backends(&header), goes_to_peers(&header)), (to_backends, to_peers), "{name}");
+        }
+    }
+}
