@@ -94,7 +94,7 @@ impl Claims {
 pub(crate) const SECRET: &str = "secret";
 
 /// The tasks that run as long as a node does.
-const LOOPS: [&str; 9] = [
+const LOOPS: [&str; 10] = [
     "discovery-local",
     "discovery-mdns",
     "discovery-peers",
@@ -104,6 +104,7 @@ const LOOPS: [&str; 9] = [
     "mesh-accept",
     "mesh-gossip",
     "mesh-hints",
+    "whereabouts",
 ];
 
 /// The tasks that keep connections between peers; they come and go with the peers.

@@ -80,8 +80,10 @@ async fn checks_never_cost_money() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
     let entry = backend.entry("cloud", "type = 'openai'\napi_key_env = 'CLOUD_KEY'");
     let node = Plan::new(&entry).variable("CLOUD_KEY", "sk-own").start().await;
-    until("three checks", || backend.probes().len() >= 3).await;
-    assert!(backend.probes().iter().all(|path| path == "/v1/models"), "{:?}", backend.probes());
+    until("three checks", || backend.probes().len() >= 4).await;
+    let (what_it_is, lists): (Vec<_>, Vec<_>) = backend.probes().into_iter().partition(|path| path == "/health");
+    assert_eq!(what_it_is.len(), 1, "it is asked once whether it is a node");
+    assert!(lists.iter().all(|path| path == "/v1/models"), "{lists:?}");
     assert_eq!(backend.calls(), 0);
     drop(node);
 }
@@ -96,7 +98,8 @@ async fn an_address_with_v1_at_its_end_is_the_same_address() {
         assert_eq!(node.chat("m1").await.status, 200, "{end}");
     }
     assert!(backend.requests().iter().all(|request| request.path == "/v1/chat/completions"));
-    assert!(backend.probes().iter().all(|path| path == "/v1/models"), "{:?}", backend.probes());
+    let probes = backend.probes();
+    assert!(probes.iter().all(|path| ["/v1/models", "/health"].contains(&path.as_str())), "{probes:?}");
 }
 
 /// Without checks backends stay unknown, and are used.
