@@ -54,6 +54,8 @@ pub(crate) enum Mood {
     Refuse,
     /// Takes requests and never says another word, not even to a check.
     Hang,
+    /// Takes requests and never says a word of an answer, but passes its checks.
+    Mute,
     /// Closes the connection instead of answering.
     DieUnheard,
     /// Closes the connection after so many tokens.
@@ -145,7 +147,7 @@ impl Scripted {
         let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
         let model = asked["model"].as_str().unwrap_or_default().to_owned();
         let mut act = self.book.begin(&id, &model, &self.character.name, self.character.open);
-        if self.is(Mood::Hang) {
+        if self.is(Mood::Hang) || self.is(Mood::Mute) {
             std::future::pending::<()>().await;
         }
         let slot = self.slots.clone().acquire_owned().await.map_err(|_| Cut::Backend)?;

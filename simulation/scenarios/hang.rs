@@ -28,6 +28,23 @@ pub(crate) async fn hang(cluster: Cluster) {
     let cost = begun(&cluster) - before;
     cluster.claims().hold(cost <= EJECTED_AFTER, "a hanging backend is left alone", format_args!("it got {cost}"));
 
+    is_refused_then_back(&cluster).await;
+
+    // Its checks pass now, so nothing but its silence tells on it; and a plain request waits longer than a stream.
+    cluster.set_mood("b1", Mood::Mute);
+    let before = begun(&cluster);
+    for turn in 0..30 {
+        let ask = if turn % 2 == 0 { Ask::whole(COMMON, 2) } else { Ask::stream(COMMON, 2) };
+        let answer = cluster.ask(turn % 3, ask).await;
+        cluster.claims().hold(answer.is_whole(), "another backend answers", format_args!("{answer:?}"));
+    }
+    let cost = begun(&cluster) - before;
+    cluster.claims().hold(cost <= EJECTED_AFTER, "a mute backend is left alone", format_args!("it got {cost}"));
+    is_refused_then_back(&cluster).await;
+}
+
+/// The only backend of a model hangs: honest words now, answers again once it is well.
+async fn is_refused_then_back(cluster: &Cluster) {
     let answer = cluster.ask(0, Ask::stream(&only(1), 2)).await;
     let honest = matches!(answer.end, End::Refused(_));
     cluster.claims().hold(honest, "with no other backend it is refused", format_args!("{answer:?}"));
