@@ -332,6 +332,7 @@ fn node_id(mesh: Option<&Mesh>, env: &Env) -> HeaderValue {
 fn manner(config: &Config, mesh: Option<&Mesh>, env: &Env) -> Manner {
     Manner {
         patience: config.server.request_timeout(),
+        heartbeat: config.server.heartbeat(),
         max_retries: config.routing.max_retries,
         max_concurrent: config.server.max_concurrent_requests,
         queue: config.queue.clone(),

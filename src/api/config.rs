@@ -15,6 +15,8 @@ pub struct Config {
     pub port: u16,
     /// Seconds to the first byte of an answer, and between its bytes. There is no limit on the whole of a stream.
     pub request_timeout_seconds: u64,
+    /// Seconds between signs of life (SSE comments) to a client whose stream has nothing to say yet; 0 = none.
+    pub heartbeat_seconds: u64,
     /// Requests served at once; further ones get 503 with `Retry-After`.
     pub max_concurrent_requests: u32,
     /// Largest request body, in MiB.
@@ -27,6 +29,7 @@ impl Default for Config {
             host: "0.0.0.0".to_owned(),
             port: 8000,
             request_timeout_seconds: 300,
+            heartbeat_seconds: 10,
             max_concurrent_requests: 1000,
             max_body_mb: 10,
         }
@@ -37,6 +40,11 @@ impl Config {
     /// Time to the first byte of an answer, and between its bytes.
     pub fn request_timeout(&self) -> Duration {
         Duration::from_secs(self.request_timeout_seconds)
+    }
+
+    /// Time between signs of life, where they are wanted.
+    pub fn heartbeat(&self) -> Option<Duration> {
+        (self.heartbeat_seconds > 0).then(|| Duration::from_secs(self.heartbeat_seconds))
     }
 
     /// Largest request body, in bytes.

@@ -69,6 +69,8 @@ struct View {
     registry: Arc<Registry>,
     mesh: Option<Mesh>,
     started: Instant,
+    /// When this node began to serve, in seconds since 1970: no backend says when its models were made.
+    created: u64,
     checks_health: bool,
 }
 
@@ -92,6 +94,7 @@ pub fn router(parts: Parts, env: &Env) -> Router {
         registry: parts.registry.clone(),
         mesh: parts.mesh.clone(),
         started: Instant::now(),
+        created: env.clock.unix_seconds(),
         checks_health: parts.checks_health,
     };
     let manage =

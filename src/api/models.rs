@@ -41,15 +41,12 @@ struct Capabilities {
     json_mode: bool,
 }
 
-/// No backend says when its models were made.
-const CREATED: u64 = 0;
-
 impl Entry {
-    fn new(model: &Model, backend: &str, peer: Option<Arc<str>>) -> Self {
+    fn new(model: &Model, created: u64, backend: &str, peer: Option<Arc<str>>) -> Self {
         Entry {
             id: model.id.clone(),
             object: "model",
-            created: CREATED,
+            created,
             owned_by: backend.to_owned(),
             context_length: model.context_length.unwrap_or(Model::DISPLAY_CONTEXT),
             capabilities: Capabilities {
@@ -110,7 +107,7 @@ pub(super) fn all(view: &View) -> Vec<Entry> {
             _ => false,
         };
         for model in condition.models.iter().filter(|_| usable) {
-            seen.push((about.server(None), Entry::new(model, &backend.spec.name, None)));
+            seen.push((about.server(None), Entry::new(model, view.created, &backend.spec.name, None)));
         }
     }
     let own = seen.len();
@@ -125,7 +122,7 @@ pub(super) fn all(view: &View) -> Vec<Entry> {
                 let is_own = |id: &str| seen[..own].iter().any(|(at, entry)| *at == server && entry.id == id);
                 let far: Vec<_> = backend.models.iter().filter(|model| !is_own(&model.id)).collect();
                 for model in far {
-                    let entry = Entry::new(model, &backend.about.name, Some(peer.name.as_str().into()));
+                    let entry = Entry::new(model, view.created, &backend.about.name, Some(peer.name.as_str().into()));
                     seen.push((server, entry));
                 }
             }

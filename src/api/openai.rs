@@ -38,7 +38,7 @@ pub(super) async fn embeddings(
 
 async fn infer(inference: Inference, endpoint: Endpoint, id: RequestId, request: Request) -> Response {
     match read(&inference, endpoint, id, request).await {
-        Ok(request) => inference.gateway.handle(request).await.map(Body::new),
+        Ok(request) => inference.gateway.clone().handle(request).await.map(Body::new),
         Err(response) => response,
     }
 }

@@ -4,6 +4,7 @@
 mod attempt;
 mod error;
 mod explain;
+mod heartbeat;
 mod notes;
 mod outcome;
 mod record;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header;
 use rand::{RngExt, SeedableRng};
@@ -25,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dialect::{self, Inspection};
 use crate::env::{Dice, Env, HttpExchange};
-use crate::exchange::{Origin, Refusal, Reply, Request, Serve};
+use crate::exchange::{Endpoint, Origin, Refusal, Reply, Request, Serve};
 use crate::fleet::Load;
 use crate::mesh::Mesh;
 use crate::queue::Queue;
@@ -43,6 +45,8 @@ use waiting::Grant;
 pub struct Manner {
     /// Time to the first byte of an answer, and between its bytes.
     pub patience: Duration,
+    /// Time between signs of life to a client whose stream has nothing to say yet; `None` = none.
+    pub heartbeat: Option<Duration>,
     /// Further attempts for each model after the first.
     pub max_retries: u32,
     /// Requests served at once; further ones are turned away.
@@ -103,9 +107,25 @@ impl Gateway {
         self.cutting.cancel();
     }
 
-    /// Answers a client. A failure is an answer, too, in the client's own error shape.
-    pub async fn handle(&self, request: Request) -> Reply {
-        match self.answer(&request).await {
+    /// Answers a client. A stream that has nothing to say for long is kept alive meanwhile.
+    pub async fn handle(self: Arc<Self>, request: Request) -> Reply {
+        let Some(every) = self.manner.heartbeat.filter(|_| may_stream(&request)) else {
+            return self.respond(&request).await;
+        };
+        let (id, endpoint, body) = (request.id.clone(), request.endpoint, request.body.clone());
+        let mut pending: heartbeat::Pending = Box::pin(async move { self.respond(&request).await });
+        match tokio::time::timeout(every, &mut pending).await {
+            Ok(reply) => reply,
+            Err(_) if asks_for_a_stream(endpoint, &body) => {
+                notes::on_waiting(heartbeat::stream_of(pending, every), &id)
+            }
+            Err(_) => pending.await,
+        }
+    }
+
+    /// A failure is an answer, too, in the client's own error shape.
+    async fn respond(&self, request: &Request) -> Reply {
+        match self.answer(request).await {
             Ok(reply) => reply,
             Err((failure, trip)) => {
                 let every_model = || survey::every_model(&self.registry, self.mesh.as_ref());
@@ -247,6 +267,15 @@ impl Gateway {
         let Origin::Peer(hop) = &request.origin else { return None };
         self.registry.snapshot().get(&hop.backend).map(|entry| entry.load())
     }
+}
+
+/// Most requests that want no stream are told apart without reading them.
+fn may_stream(request: &Request) -> bool {
+    memchr::memmem::find(&request.body, b"\"stream\"").is_some()
+}
+
+fn asks_for_a_stream(endpoint: Endpoint, body: &Bytes) -> bool {
+    dialect::inspect(endpoint, None, body).is_ok_and(|asked| asked.stream)
 }
 
 /// A client key may be good for some models only.

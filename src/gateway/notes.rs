@@ -77,6 +77,12 @@ impl Note<'_> {
     }
 }
 
+/// The reply to a request whose answer is still to come: who will give it is not known yet.
+pub(super) fn on_waiting(mut reply: Reply, id: &RequestId) -> Reply {
+    put(reply.headers_mut(), REQUEST_ID, id.as_str());
+    reply
+}
+
 /// The reply to a request that got no answer.
 pub(super) fn on_fault(told: &Told, id: &RequestId, here: &str) -> Reply {
     let mut reply = super::error::reply(&told.fault);

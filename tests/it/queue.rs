@@ -151,6 +151,39 @@ async fn who_leaves_gives_up_its_place_and_its_slot_is_not_lost() {
     node.idle().await;
 }
 
+/// Clients and proxies give up on a stream that says nothing for long.
+#[tokio::test]
+async fn a_stream_that_waits_shows_signs_of_life_until_it_is_served() {
+    let gate = Gate::closed();
+    let backend = FakeBackend::always(&["m1"], Answer::stream(["data: 1\n\ndata: [DONE]\n\n"]).after(&gate)).await;
+    let config = "[server]\nheartbeat_seconds = 1\n".to_owned() + &backend.entry("a", "concurrency = 1");
+    let node = TestNode::start(&config).await;
+    let client = node.client();
+    let second = async {
+        backend.called(1).await;
+        let mut waiting = client.stream("m1").await;
+        waiting.read_to(": waiting\n\n").await;
+        gate.open();
+        waiting.whole().await
+    };
+    let (first, second) = tokio::join!(client.completions(stream("m1")).whole(), second);
+    assert_eq!((first.status, second.status), (200, 200));
+    assert!(second.text().ends_with("data: 1\n\ndata: [DONE]\n\n"), "{}", second.text());
+    assert!(second.header("x-request-id").is_some());
+}
+
+#[tokio::test]
+async fn a_refusal_after_signs_of_life_is_an_event() {
+    let backend = FakeBackend::always(&["m1"], Answer::silence()).await;
+    let config = "[server]\nheartbeat_seconds = 1\nrequest_timeout_seconds = 2\n".to_owned() + &backend.entry("a", "");
+    let node = TestNode::start(&config).await;
+    let reply = node.client().completions(stream("m1")).whole().await;
+    assert_eq!(reply.header("content-type"), Some("text/event-stream"));
+    assert!(reply.text().contains("data: {\"error\":") && !reply.text().contains("[DONE]"), "{}", reply.text());
+    let plain = node.chat("m1").await;
+    plain.error(504, "gateway_timeout", "server_error");
+}
+
 #[tokio::test]
 async fn nobody_waits_for_a_backend_that_was_taken_away() {
     let backend = FakeBackend::always(&["m1"], Answer::stream(["data: 1\n\n"]).then_hang()).await;

@@ -1,0 +1,119 @@
+//! Signs of life while a stream has nothing to say yet: a request that waits for a slot, a load or a long prefill gets an
+//! SSE comment now and then, so that clients and proxies do not give up. The price is that the reply has begun: what
+//! would have been a status becomes an event.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use futures_util::stream;
+use http::{HeaderValue, header};
+use http_body::Frame;
+use http_body_util::{BodyExt, Limited, StreamBody};
+
+use crate::exchange::{Body, Cut, Reply};
+
+/// A reply that is still being made.
+pub(super) type Pending = Pin<Box<dyn Future<Output = Reply> + Send>>;
+
+/// Two line ends: a comment of its own, wherever the client's parser stands.
+const BEAT: Bytes = Bytes::from_static(b": waiting\n\n");
+
+/// The largest error or whole answer that is made into an event.
+const MOST_BYTES: usize = 1 << 20;
+
+/// A stream that says every so often that there is more to come, and then becomes the reply.
+pub(super) fn stream_of(pending: Pending, every: Duration) -> Reply {
+    let frames = stream::unfold(State::Begun(pending), move |state| step(state, every));
+    let mut reply = Reply::new(StreamBody::new(frames).boxed_unsync());
+    let headers = reply.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    reply
+}
+
+enum State {
+    Begun(Pending),
+    Waiting(Pending),
+    Passing(Body),
+    Over,
+}
+
+type Next = Option<(Result<Frame<Bytes>, Cut>, State)>;
+
+async fn step(mut state: State, every: Duration) -> Next {
+    loop {
+        state = match state {
+            State::Begun(pending) => return beat(pending),
+            State::Waiting(mut pending) => {
+                tokio::select! {
+                    biased;
+                    reply = &mut pending => match is_stream(&reply) {
+                        true => State::Passing(reply.into_body()),
+                        false => return Some((Ok(Frame::data(as_event(reply).await)), State::Over)),
+                    },
+                    () = tokio::time::sleep(every) => return beat(pending),
+                }
+            }
+            State::Passing(mut body) => return body.frame().await.map(|frame| (frame, State::Passing(body))),
+            State::Over => return None,
+        };
+    }
+}
+
+fn beat(pending: Pending) -> Next {
+    Some((Ok(Frame::data(BEAT)), State::Waiting(pending)))
+}
+
+fn is_stream(reply: &Reply) -> bool {
+    let content_type = reply.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    content_type.is_some_and(|value| value.starts_with(b"text/event-stream"))
+}
+
+/// A reply that is no stream, an error mostly, as one event; its lines stay lines.
+async fn as_event(reply: Reply) -> Bytes {
+    let body = Limited::new(reply.into_body(), MOST_BYTES).collect().await;
+    let body = body.map(|whole| whole.to_bytes()).unwrap_or_default();
+    let mut event = BytesMut::with_capacity(body.len() + 16);
+    for line in body.split(|byte| *byte == b'\n') {
+        event.put_slice(b"data: ");
+        event.put_slice(line.strip_suffix(b"\r").unwrap_or(line));
+        event.put_u8(b'\n');
+    }
+    event.put_u8(b'\n');
+    event.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::full;
+
+    async fn said(reply: Reply) -> String {
+        let whole = reply.into_body().collect().await.expect("a whole body").to_bytes();
+        String::from_utf8(whole.to_vec()).expect("text")
+    }
+
+    fn late(seconds: u64, reply: Reply) -> Pending {
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            reply
+        })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_beats_until_the_stream_begins_and_never_in_it() {
+        let mut reply = Reply::new(full("data: 1\n\ndata: [DONE]\n\n"));
+        reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+        let told = said(stream_of(late(25, reply), Duration::from_secs(10))).await;
+        assert_eq!(told, ": waiting\n\n: waiting\n\n: waiting\n\ndata: 1\n\ndata: [DONE]\n\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_becomes_one_event() {
+        let reply = Reply::new(full("{\n  \"error\": {}\r\n}"));
+        let told = said(stream_of(late(1, reply), Duration::from_secs(10))).await;
+        assert_eq!(told, ": waiting\n\ndata: {\ndata:   \"error\": {}\ndata: }\n\n");
+    }
+}
