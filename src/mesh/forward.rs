@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use http_body::Frame;
 use http_body_util::BodyExt;
 use quinn::{Connection, ReadError, RecvStream, SendStream};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::counters::Counters;
 use super::endpoint::Endpoint;
@@ -90,11 +91,12 @@ impl Forward {
         }
         let limit = DIAL_DEADLINE.min(deadline.saturating_duration_since(Instant::now()));
         let connection = self.endpoint.connection(to, limit).await.map_err(ForwardError::Unreachable)?;
-        let heard_before = connection.stats().udp_rx.datagrams;
+        let acked = AtomicU64::new(acknowledgements(&connection));
+        let mut sampling = pin!(sample(&connection, &acked));
 
         let admission = deadline.min(Instant::now() + ADMISSION_DEADLINE);
         let opened = timeout_at(admission, connection.open_bi()).await;
-        let Ok(opened) = opened else { return Err(self.silent(to, &connection, heard_before)) };
+        let Ok(opened) = opened else { return Err(self.silent(to, &connection, &acked)) };
         let (send, mut receive) = opened.map_err(|_| ForwardError::Lost)?;
         let mut sending = pin!(send_all(Sending { stream: send, done: false }, head, request.body.clone()));
         let mut limit = admission;
@@ -104,10 +106,11 @@ impl Forward {
                     biased;
                     answer = next_answer(&mut receive) => answer,
                     never = &mut sending => match never {},
+                    never = &mut sampling => match never {},
                 }
             };
             match timeout_at(limit, answer).await {
-                Err(_) if limit == admission => return Err(self.silent(to, &connection, heard_before)),
+                Err(_) if limit == admission => return Err(self.silent(to, &connection, &acked)),
                 Err(_) => return Err(ForwardError::Silent),
                 Ok(Err(error)) => return Err(self.broken(to, &error)),
                 Ok(Ok(Answer { refused: Some(refusal), .. })) => return Err(ForwardError::Refused(refusal)),
@@ -118,11 +121,12 @@ impl Forward {
         Err(self.broken(to, &FrameError::Malformed))
     }
 
-    /// Gives up on a connection that has nothing to say, so that the next request dials anew at once. Where packets do
-    /// arrive on it, only its other end is slow: what is under way there may still end well.
-    fn silent(&self, to: &PeerId, connection: &Connection, heard_before: u64) -> ForwardError {
+    /// Gives up on a connection that has nothing to say, so that the next request dials anew at once. Where the other end
+    /// has acknowledged anything, it is only slow: what is under way there may still end well. Where it has not, nothing
+    /// of ours arrives; the connection is closed, or the request would arrive yet, when nobody waits for it any more.
+    fn silent(&self, to: &PeerId, connection: &Connection, acked: &AtomicU64) -> ForwardError {
         self.endpoint.links.retire(to);
-        if connection.stats().udp_rx.datagrams == heard_before {
+        if acknowledgements(connection) == acked.load(Ordering::Relaxed) {
             connection.close(close::SILENT, b"silent");
         }
         self.endpoint.ensure(to, true);
@@ -135,6 +139,20 @@ impl Forward {
         }
         ForwardError::Lost
     }
+}
+
+/// What was on its way before the request was sent is acknowledged within this.
+const SETTLED: Duration = Duration::from_millis(200);
+
+/// Notes how much was acknowledged once all that was sent earlier has had its time.
+async fn sample(connection: &Connection, acked: &AtomicU64) -> std::convert::Infallible {
+    sleep_until(Instant::now() + SETTLED).await;
+    acked.store(acknowledgements(connection), Ordering::Relaxed);
+    std::future::pending().await
+}
+
+fn acknowledgements(connection: &Connection) -> u64 {
+    connection.stats().frame_rx.acks
 }
 
 fn too_long() -> ForwardError {
