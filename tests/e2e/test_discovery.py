@@ -102,6 +102,8 @@ def test_an_invitation_is_taken_up_by_a_running_peer(peers, fake):
 def test_who_has_no_key_stays_out(peers):
     host = peers("host").start()
     guest = peers("guest", seeds=[host.seed]).start()
+    guest.wait_for_peers("host")
+    host.wait_for_peers("guest")
     invitation, _ = host.cli("mesh", "invite")
     wait_for(lambda: host.mesh()["mesh"]["keyed"], "the mesh is keyed")
     wait_for(lambda: host.alive() == [] and guest.alive() == [], "the two part", 20)
@@ -110,7 +112,7 @@ def test_who_has_no_key_stays_out(peers):
     friend = peers("friend").start()
     friend.cli("mesh", "join", invitation.strip().splitlines()[-1].split()[-1])
     host.wait_for_peers("friend", deadline=20)
-    assert (stranger.alive(), guest.alive()) == ([], [])
+    assert (host.alive(), stranger.alive(), guest.alive()) == (["friend"], [], [])
 
 
 @pytest.fixture
