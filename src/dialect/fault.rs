@@ -155,11 +155,12 @@ impl Fault {
         Self::unavailable(POLICY, message).with_context(context)
     }
 
-    /// No request can wait any more: the queue holds `depth`.
-    pub fn queue_full(model: &str, depth: usize, priority: &str) -> Self {
+    /// No request can wait any more: the queue holds `depth`. Within `eta` seconds those have been served or turned away.
+    pub fn queue_full(model: &str, eta: u64, depth: usize, priority: &str) -> Self {
         let model = shown(model);
         let message = format!("All backends of model '{model}' are busy and the queue is full");
-        Self::unavailable(SERVER, message).with_context(json!({ "queue_depth": depth, "priority": priority }))
+        let context = json!({ "queue_depth": depth, "eta_seconds": eta, "priority": priority });
+        Self::unavailable(SERVER, message).with_context(context).retry_after(eta)
     }
 
     /// No slot became free within `waited` seconds.
@@ -291,7 +292,7 @@ mod tests {
             (Fault::loop_detected(Some("b"), None), 508, "loop_detected", SERVER),
             (Fault::no_healthy_backend("m", Value::Null), 503, "service_unavailable", SERVER),
             (Fault::rejected_by_policy("m", "tier", Value::Null), 503, "service_unavailable", POLICY),
-            (Fault::queue_full("m", 100, "normal"), 503, "service_unavailable", SERVER),
+            (Fault::queue_full("m", 30, 100, "normal"), 503, "service_unavailable", SERVER),
             (Fault::queue_timeout("m", 30, 4, "high"), 503, "service_unavailable", SERVER),
             (Fault::too_many_requests_at_once(1000), 503, "service_unavailable", SERVER),
             (Fault::gateway_timeout("m", 300), 504, "gateway_timeout", SERVER),
@@ -313,6 +314,7 @@ mod tests {
         let many: Vec<String> = (0..60).map(|number| format!("m{number}")).collect();
         assert!(said(Fault::model_not_found("m", many.iter().map(String::as_str))).ends_with(", m49, ..."));
         assert_eq!(Fault::queue_timeout("m", 30, 4, "high").retry_after, Some(30));
+        assert_eq!(Fault::queue_full("m", 30, 100, "high").retry_after, Some(30));
     }
 
     #[test]

@@ -84,11 +84,14 @@ impl Gateway {
             entry.failed();
             return Err(Miss::Status(status));
         }
-        let answer = first_byte(reply, started, step.deadline, Some(lease)).await.inspect_err(|miss| match miss {
-            Miss::Silent(_) => entry.silent(),
-            _ => entry.unreachable(),
-        })?;
+        let mut answer =
+            first_byte(reply, started, step.deadline, Some(lease)).await.inspect_err(|miss| match miss {
+                Miss::Silent(_) => entry.silent(),
+                _ => entry.unreachable(),
+            })?;
         if is_temporary(status) {
+            // What is kept in hand must keep no slot: somebody else may be waiting for it, with ours in hand.
+            answer.lease = None;
             return Err(Miss::Later(Box::new(answer)));
         }
         if status.is_success() && !asked.stream && !looks_like_json(answer.first.as_deref()) {

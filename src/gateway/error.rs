@@ -18,13 +18,17 @@ pub(super) enum Failure {
     /// This node serves as many requests as it may.
     Overloaded(u32),
     /// As many wait for a slot as may.
-    QueueFull { depth: usize, priority: Priority },
+    QueueFull { max_wait: Duration, depth: usize, priority: Priority },
     /// No slot became free in time.
     QueueTimeout { waited: Duration, depth: usize, priority: Priority },
     /// The client's key is not good for this model.
     Forbidden { caller: String, model: String },
     /// Nobody may serve it.
     NoCandidate(Box<Plan>),
+    /// Those it waited for have gone, and nobody is left.
+    NobodyLeft(Box<Plan>),
+    /// This node has no more time.
+    Draining,
     /// Everybody who may was tried.
     AllMissed(Vec<Missed>),
 }
@@ -43,10 +47,14 @@ impl Failure {
         let fault = match self {
             Failure::Bad(bad) => Fault::bad_request(bad.to_string()),
             Failure::Overloaded(limit) => Fault::too_many_requests_at_once(limit),
-            Failure::QueueFull { depth, priority } => Fault::queue_full(&trip.asked, depth, priority.as_str()),
-            Failure::QueueTimeout { waited, depth, priority } => {
-                Fault::queue_timeout(&trip.asked, waited.as_secs(), depth, priority.as_str())
+            Failure::QueueFull { max_wait, depth, priority } => {
+                Fault::queue_full(&trip.asked, whole_seconds(max_wait), depth, priority.as_str())
             }
+            Failure::QueueTimeout { waited, depth, priority } => {
+                Fault::queue_timeout(&trip.asked, whole_seconds(waited), depth, priority.as_str())
+            }
+            Failure::NobodyLeft(plan) => Fault::no_healthy_backend(&trip.asked, plan.context()),
+            Failure::Draining => Fault::draining(),
             Failure::Forbidden { caller, model } => forbidden(&caller, &model),
             Failure::NoCandidate(plan) => return no_candidate(&plan, &trip.asked, every_model),
             Failure::AllMissed(missed) => all_missed(&missed, trip, patience),
@@ -62,6 +70,8 @@ impl Failure {
             Failure::QueueFull { .. } => (RefusalReason::Busy, "the queue of this peer is full".to_owned()),
             Failure::QueueTimeout { .. } => (RefusalReason::Busy, "no slot became free in time".to_owned()),
             Failure::Forbidden { model, .. } => (RefusalReason::Policy, format!("model '{model}' is not allowed")),
+            Failure::Draining => (RefusalReason::Draining, "this peer is stopping".to_owned()),
+            Failure::NobodyLeft(_) => (RefusalReason::NoBackend, format!("no backend for '{}' here now", trip.asked)),
             Failure::NoCandidate(plan) => match plan.verdict() {
                 Verdict::RejectedByPolicy => (RefusalReason::Policy, format!("rejected by {}", plan.rejected_by())),
                 _ => (RefusalReason::NoBackend, format!("no backend for '{}' here now", trip.asked)),
@@ -77,6 +87,11 @@ impl Failure {
         };
         Refusal { reason, message, load: None }
     }
+}
+
+/// Rounded up, and never 0: nobody should come back at once.
+fn whole_seconds(time: Duration) -> u64 {
+    time.as_secs() + u64::from(time.subsec_nanos() > 0 || time.is_zero())
 }
 
 /// What is told a client whose key is not good for a model.

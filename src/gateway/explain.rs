@@ -94,7 +94,7 @@ impl Gateway {
     }
 
     fn peer_of(&self, place: &Place) -> String {
-        place.peer_name().map_or_else(|| self.manner.peer_name.to_string(), ToString::to_string)
+        place.peer_name().map_or_else(|| self.here().to_string(), ToString::to_string)
     }
 }
 

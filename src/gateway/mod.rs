@@ -38,7 +38,7 @@ use error::Failure;
 use outcome::{Answer, Step};
 use record::Trip;
 use turns::Turns;
-use waiting::Grant;
+use waiting::{Grant, Waited};
 
 /// How requests are treated here.
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ impl Gateway {
         let slots = Arc::new(Semaphore::new(manner.max_concurrent.min(MOST_SLOTS) as usize));
         let queue = Queue::new(manner.queue.size());
         let offered = queue.clone();
-        registry.on_free(Box::new(move |entry| offered.offer(&entry.name, || entry.begin().ok())));
+        registry.on_free(Box::new(move |entry| offered.offer(&entry.name, || entry.grant())));
         Gateway {
             rules,
             queue,
@@ -138,7 +138,12 @@ impl Gateway {
 
     async fn answer(&self, request: &Request) -> Result<Reply, (Failure, Trip)> {
         let mut trip = Trip::begin(request);
-        match self.find(request, &mut trip).await {
+        let found = tokio::select! {
+            biased;
+            found = self.find(request, &mut trip) => found,
+            () = self.cutting.cancelled() => Err(Failure::Draining),
+        };
+        match found {
             Ok(found) => Ok(self.deliver(found, request, trip)),
             Err(failure) => Err((failure, trip)),
         }
@@ -154,19 +159,29 @@ impl Gateway {
         check_caller(request, &asked)?;
 
         let chain = self.chain(request, &asked);
-        let world = survey::survey(&chain, &self.registry, self.mesh.as_ref(), &request.origin);
-        let plan = self.plan(&intent(request, &asked, self.manner.max_hops), &chain, &world);
+        let ask = Ask { request, asked: &asked, chain: &chain };
+        let mut plan = self.plan(&ask);
         trip.planned(&chain, &plan);
 
         let deadline = trip.started + self.patience(request);
-        let ask = Ask { request, asked: &asked, chain: &chain };
         let mut turns = Turns::new(&plan, self.manner.max_retries);
         loop {
             let (step, grant) = match turns.next(deadline, asked.stream) {
                 Some(step) => (step, Grant::None),
-                None => match self.wait(&mut turns, &ask, deadline, trip).await? {
-                    Some(granted) => granted,
-                    None => break,
+                None => match self.wait(&mut turns, &ask, deadline, trip).await {
+                    Ok(Waited::Granted(step, grant)) => (*step, grant),
+                    Ok(Waited::ForNobody) => break,
+                    Ok(Waited::InVain) => {
+                        plan = self.plan(&ask);
+                        if plan.steps.is_empty() {
+                            return Err(Failure::NobodyLeft(Box::new(plan)));
+                        }
+                        turns.renew(&plan);
+                        continue;
+                    }
+                    // What a backend said is more than that another had no slot.
+                    Err(_) if turns.has_last_resort() => break,
+                    Err(failure) => return Err(failure),
                 },
             };
             if step.is_again {
@@ -192,8 +207,11 @@ impl Gateway {
         }
     }
 
-    fn plan(&self, intent: &Intent, chain: &Chain, world: &route::World) -> Plan {
-        self.plan_at(self.turn.fetch_add(1, Ordering::Relaxed), intent, chain, world)
+    /// The plan for a request, by what is known at this instant.
+    fn plan(&self, ask: &Ask<'_>) -> Plan {
+        let world = survey::survey(ask.chain, &self.registry, self.mesh.as_ref(), &ask.request.origin);
+        let intent = intent(ask.request, ask.asked, self.manner.max_hops);
+        self.plan_at(self.turn.fetch_add(1, Ordering::Relaxed), &intent, ask.chain, &world)
     }
 
     /// The plan that the next request would get, without being that request.

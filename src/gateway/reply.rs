@@ -57,6 +57,7 @@ pub(super) fn pass_on(
         first: answer.first,
         observer: Some(Observer::new(if is_stream { ReplyKind::Stream } else { ReplyKind::Whole })),
         speaks_events: is_stream && is_entry,
+        is_success: parts.status.is_success(),
         patience: bounds.patience,
         last_byte: now,
         first_byte: now,
@@ -76,6 +77,7 @@ struct Passing {
     first: Option<Bytes>,
     observer: Option<Observer>,
     speaks_events: bool,
+    is_success: bool,
     patience: Duration,
     last_byte: Instant,
     first_byte: Instant,
@@ -200,7 +202,10 @@ impl Passing {
     fn settle(&mut self, error: Option<&str>) -> bool {
         self.ended = true;
         let observed = self.observer.take().map(Observer::finish).unwrap_or_default();
-        if let Some(Held { lease: Some(lease), .. }) = self.held.take() {
+        if let Some(Held { lease: Some(mut lease), .. }) = self.held.take() {
+            if error.is_none() && self.is_success {
+                lease.served();
+            }
             let seconds = (self.last_byte - self.first_byte).as_secs_f32();
             let tokens = observed.usage.map_or(observed.events, |usage| usage.completion_tokens);
             if error.is_none() && tokens > 1 && seconds > 0.0 {

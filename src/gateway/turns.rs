@@ -16,14 +16,17 @@ pub(super) struct Turns {
     again: VecDeque<route::Step>,
     per_model: u32,
     model: Option<Arc<str>>,
-    tried_of_model: u32,
-    tried: u32,
+    attempts: Vec<(Arc<str>, u32)>,
     missed: Vec<Missed>,
     refusals: u32,
+    renewals: u32,
 }
 
 /// After so many busy owners the news is too old to go by: it is time to wait at the best of those that answered.
 const MOST_REFUSALS: u32 = 2;
+
+/// How often a request may begin anew because those that it waited for have gone.
+const MOST_RENEWALS: u32 = 3;
 
 impl Turns {
     pub(super) fn new(plan: &Plan, max_retries: u32) -> Self {
@@ -32,27 +35,36 @@ impl Turns {
             again: VecDeque::new(),
             per_model: max_retries.saturating_add(1),
             model: None,
-            tried_of_model: 0,
-            tried: 0,
+            attempts: Vec::new(),
             missed: Vec::new(),
             refusals: 0,
+            renewals: 0,
         }
+    }
+
+    /// Goes by another plan from now on: whoever was busy may be so no more. What was attempted still counts.
+    pub(super) fn renew(&mut self, plan: &Plan) {
+        self.renewals += 1;
+        self.refusals = 0;
+        self.missed.retain(|missed| !missed.miss.is_busy());
+        self.again.clear();
+        self.queue = plan.steps.iter().cloned().collect();
+    }
+
+    /// Whether it may go by another plan once more.
+    pub(super) fn may_renew(&self) -> bool {
+        self.renewals < MOST_RENEWALS
     }
 
     /// The next candidate, if there is one and time is left.
     pub(super) fn next(&mut self, deadline: Instant, stream: bool) -> Option<Step> {
-        if self.tried > 0 && left(deadline).is_zero() {
+        let retries = self.attempts();
+        if retries > 0 && left(deadline).is_zero() {
             return None;
         }
         let planned = self.pick()?;
-        if self.model.as_ref() != Some(&planned.model) {
-            self.model = Some(planned.model.clone());
-            self.tried_of_model = 0;
-        }
-        self.tried_of_model += 1;
+        self.model = Some(planned.model.clone());
         let is_again = self.missed.iter().any(|missed| missed.step.planned.place == planned.place);
-        let retries = self.tried;
-        self.tried += 1;
         // A stream's first token comes soon or never, so its wait is shared out among those that are left. A whole
         // answer may rightly take most of the time there is; the rest is for another place, if there is one.
         let wait = match self.remaining() {
@@ -65,35 +77,55 @@ impl Turns {
 
     fn pick(&mut self) -> Option<route::Step> {
         loop {
-            let same_model = |step: &route::Step| self.model.is_none() || Some(&step.model) == self.model.as_ref();
-            let exhausted = self.tried_of_model >= self.per_model;
-            match self.queue.front() {
+            let is_same_model = |step: &route::Step| self.model.is_none() || Some(&step.model) == self.model.as_ref();
+            let first = self.queue.front();
+            match first {
                 Some(step) if !step.place.is_here() && self.refusals >= MOST_REFUSALS => drop(self.queue.pop_front()),
-                Some(step) if same_model(step) && exhausted => drop(self.queue.pop_front()),
-                Some(step) if same_model(step) => return self.queue.pop_front(),
-                _ if !exhausted && !self.again.is_empty() => return self.again.pop_front(),
-                _ => {
-                    self.again.clear();
-                    return self.queue.pop_front();
-                }
+                Some(step) if self.is_exhausted(&step.model) => drop(self.queue.pop_front()),
+                Some(step) if is_same_model(step) => return self.queue.pop_front(),
+                _ => match self.again.pop_front() {
+                    Some(step) if self.is_exhausted(&step.model) => {}
+                    Some(step) => return Some(step),
+                    None => return self.queue.pop_front(),
+                },
             }
         }
     }
 
-    /// Turns that may follow for this model.
+    /// Attempts made so far, for whatever model.
+    fn attempts(&self) -> u32 {
+        self.attempts.iter().map(|(_, count)| count).sum()
+    }
+
+    fn attempts_for(&self, model: &Arc<str>) -> u32 {
+        self.attempts.iter().find(|(known, _)| known == model).map_or(0, |(_, count)| *count)
+    }
+
+    fn is_exhausted(&self, model: &Arc<str>) -> bool {
+        self.attempts_for(model) >= self.per_model
+    }
+
+    fn count(&mut self, model: &Arc<str>) {
+        match self.attempts.iter_mut().find(|(known, _)| known == model) {
+            Some((_, count)) => *count += 1,
+            None => self.attempts.push((model.clone(), 1)),
+        }
+    }
+
+    /// Turns that may follow the one that begins for this model.
     fn remaining(&self) -> u32 {
-        let left = self.per_model.saturating_sub(self.tried_of_model);
+        let made = self.model.as_ref().map_or(0, |model| self.attempts_for(model));
+        let left = self.per_model.saturating_sub(made + 1);
         let waiting = self.queue.iter().filter(|step| Some(&step.model) == self.model.as_ref()).count();
         left.min(u32::try_from(waiting).unwrap_or(u32::MAX))
     }
 
-    /// A turn came to nothing.
+    /// A turn came to nothing. Of whoever was busy nothing was asked, so that was no attempt.
     pub(super) fn missed(&mut self, step: Step, miss: Miss) -> &Missed {
         if miss.is_busy() {
             self.refusals += u32::from(!step.planned.place.is_here());
-            // Nothing was asked of it, so the next one is no retry.
-            self.tried = self.tried.saturating_sub(1);
-            self.tried_of_model = self.tried_of_model.saturating_sub(1);
+        } else {
+            self.count(&step.planned.model);
         }
         if miss.may_pass() {
             self.again.push_back(step.planned.clone());
@@ -107,18 +139,26 @@ impl Turns {
         &self.missed[self.missed.len() - 1]
     }
 
-    /// Those of the first model that are only busy, taken out: each may be waited for once.
-    pub(super) fn take_busy(&mut self) -> Vec<Missed> {
-        let model = self
-            .missed
-            .iter()
-            .find(|missed| missed.is_worth_waiting_for())
-            .map(|missed| missed.step.planned.model.clone());
-        let Some(model) = model else { return Vec::new() };
-        let waits_for = |missed: &Missed| missed.is_worth_waiting_for() && missed.step.planned.model == model;
-        let (busy, rest) = std::mem::take(&mut self.missed).into_iter().partition(waits_for);
-        self.missed = rest;
-        busy
+    /// Those of the first model with attempts left that are only busy.
+    pub(super) fn busy(&self) -> Vec<&Missed> {
+        let waits_for =
+            |missed: &&Missed| missed.is_worth_waiting_for() && !self.is_exhausted(&missed.step.planned.model);
+        let Some(first) = self.missed.iter().find(waits_for) else { return Vec::new() };
+        let model = first.step.planned.model.clone();
+        self.missed.iter().filter(waits_for).filter(|missed| missed.step.planned.model == model).collect()
+    }
+
+    /// The turn of one that was busy and has a slot now, or will give us one: the others may be waited for later on.
+    pub(super) fn granted(&mut self, step: &route::Step, deadline: Instant, waits: bool) -> Step {
+        let is_it =
+            |missed: &Missed| missed.step.planned.place == step.place && missed.step.planned.model == step.model;
+        self.missed.retain(|missed| !(missed.miss.is_busy() && is_it(missed)));
+        Step { planned: step.clone(), deadline, retries: self.attempts(), waits, is_again: false }
+    }
+
+    /// Whether some backend has said that it would rather be asked later.
+    pub(super) fn has_last_resort(&self) -> bool {
+        self.missed.iter().any(|missed| matches!(missed.miss, Miss::Later(_)))
     }
 
     /// What a backend said that would rather be asked later: better than nothing, and it says when.

@@ -4,18 +4,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::error::Failure;
-use super::outcome::{Miss, Missed, Step};
+use super::outcome::{Miss, Step};
 use super::record::Trip;
 use super::turns::Turns;
 use super::{Ask, Gateway, left};
 use crate::exchange::Origin;
-use crate::fleet::{Load, Status};
+use crate::fleet::Load;
 use crate::queue::{Place as Waiter, Priority, Wish};
 use crate::registry::{Entry, InFlight};
-use crate::route::Place;
+use crate::route::{self, Place};
 
 /// What an attempt has been given beforehand.
 pub(super) enum Grant {
@@ -27,119 +28,163 @@ pub(super) enum Grant {
     MayQueue,
 }
 
+/// What comes of waiting.
+pub(super) enum Waited {
+    /// A slot, or the peer that will have one.
+    Granted(Box<Step>, Grant),
+    /// Nobody is worth waiting for.
+    ForNobody,
+    /// Those that were waited for have gone, or cannot serve any more.
+    InVain,
+}
+
+/// Who is worth waiting for, and how long it would take there.
+struct Spot {
+    step: route::Step,
+    expected: Duration,
+}
+
 impl Gateway {
-    /// Waits until one of those that were busy has a slot, or names the peer where it is best to wait. `None`: nobody is
-    /// worth waiting for.
+    /// Waits until one of those that were busy has a slot, or names the peer where it is best to wait.
+    ///
+    /// # Errors
+    /// No slot became free in time, or as many wait as may; nobody else would take it either.
     pub(super) async fn wait(
         &self,
         turns: &mut Turns,
         ask: &Ask<'_>,
         deadline: Instant,
         trip: &mut Trip,
-    ) -> Result<Option<(Step, Grant)>, Failure> {
+    ) -> Result<Waited, Failure> {
         let may_queue = match &ask.request.origin {
             Origin::Client => true,
             Origin::Peer(hop) => hop.may_queue,
         };
         if !may_queue || self.manner.queue.size() == 0 || left(deadline).is_zero() {
-            return Ok(None);
+            return Ok(Waited::ForNobody);
         }
-        let (here, mut there): (Vec<Missed>, Vec<Missed>) =
-            turns.take_busy().into_iter().partition(|missed| missed.step.planned.place.is_here());
-        there.sort_by_key(expected_wait_there);
-        let nearest = there.first().map(expected_wait_there);
-        let wait_here = self.expected_wait_here(&here);
-        match (wait_here, nearest) {
-            (None, None) => Ok(None),
-            (here_wait, Some(wait)) if here_wait.is_none_or(|here_wait| wait < here_wait) => {
-                let Missed { step, .. } = there.swap_remove(0);
-                trip.waited();
-                Ok(Some((Step { deadline, waits: true, ..step }, Grant::MayQueue)))
+        let (here, there) = self.spots(turns);
+        let shortest = |spots: &[Spot]| spots.iter().map(|spot| spot.expected).min();
+        let is_nearer_there = match (shortest(&here), shortest(&there)) {
+            (_, None) => false,
+            (None, Some(_)) => true,
+            (Some(here), Some(there)) => there < here,
+        };
+        if here.is_empty() && there.is_empty() {
+            return Ok(Waited::ForNobody);
+        }
+        if !is_nearer_there {
+            match self.wait_here(turns, &here, ask, deadline, trip).await {
+                Err(Failure::QueueFull { .. }) if !there.is_empty() => {}
+                waited => return waited,
             }
-            (expected, _) => self.wait_here(here, expected.unwrap_or_default(), ask, deadline, trip).await.map(Some),
         }
+        let Some(best) = there.into_iter().min_by_key(|spot| spot.expected) else { return Ok(Waited::ForNobody) };
+        trip.waited();
+        Ok(Waited::Granted(Box::new(turns.granted(&best.step, deadline, true)), Grant::MayQueue))
     }
 
-    fn expected_wait_here(&self, busy: &[Missed]) -> Option<Duration> {
+    /// Where it may wait: here, and at other peers.
+    fn spots(&self, turns: &Turns) -> (Vec<Spot>, Vec<Spot>) {
         let snapshot = self.registry.snapshot();
-        let waits = busy.iter().filter_map(|missed| snapshot.get(missed.step.planned.place.backend()));
-        waits.map(|entry| entry.load().expected_wait()).min()
+        let (mut here, mut there): (Vec<Spot>, Vec<Spot>) = (Vec::new(), Vec::new());
+        for missed in turns.busy() {
+            let step = &missed.step.planned;
+            let (spots, expected) = match &step.place {
+                Place::There { .. } => (&mut there, expected_wait_there(&missed.miss)),
+                // One that has gone meanwhile is found missing when it is waited for.
+                Place::Here { backend } => {
+                    (&mut here, snapshot.get(backend).map_or(Duration::ZERO, |entry| entry.load().expected_wait()))
+                }
+            };
+            if spots.iter().all(|spot| spot.step.place != step.place) {
+                spots.push(Spot { step: step.clone(), expected });
+            }
+        }
+        (here, there)
     }
 
     async fn wait_here(
         &self,
-        mut busy: Vec<Missed>,
-        expected: Duration,
+        turns: &mut Turns,
+        spots: &[Spot],
         ask: &Ask<'_>,
         deadline: Instant,
         trip: &mut Trip,
-    ) -> Result<(Step, Grant), Failure> {
+    ) -> Result<Waited, Failure> {
         let priority = Priority::read(ask.request.headers.get("x-nexus-priority").map(|value| value.as_bytes()));
+        // From here on, so that no change is missed.
+        let changed = self.registry.changed();
         let snapshot = self.registry.snapshot();
-        let named = busy.iter().map(|missed| missed.step.planned.place.backend());
+        let named = spots.iter().map(|spot| spot.step.place.backend());
         let entries: Vec<Arc<Entry>> = named.filter_map(|name| snapshot.get(name).cloned()).collect();
         drop(snapshot);
+        let may_renew = turns.may_renew();
+        let in_vain = || if may_renew { Waited::InVain } else { Waited::ForNobody };
+        let Some(soonest) = entries.iter().min_by_key(|entry| entry.load().expected_wait()) else {
+            return Ok(in_vain());
+        };
+
+        let max_wait = self.manner.queue.max_wait();
         let backends = entries.iter().map(|entry| entry.name.clone()).collect();
         let wish = Wish { backends, priority, client: ask.request.client.clone() };
-        let full = |depth| Failure::QueueFull { depth, priority };
+        let full = |depth| Failure::QueueFull { max_wait, depth, priority };
         let mut place = self.queue.enter(wish).map_err(|crate::queue::Full { depth }| full(depth))?;
-        trip.queued(place.position, expected);
-        let _counted: Vec<_> = entries.iter().map(Entry::wait).collect();
+        trip.queued(place.position, soonest.load().expected_wait());
+        // It will take one slot, wherever: it counts where that is likeliest.
+        let _counted = soonest.wait();
         // A slot that was freed between the refusal and now is offered to nobody else.
         for entry in &entries {
-            self.queue.offer(&entry.name, || entry.begin().ok());
+            self.queue.offer(&entry.name, || entry.grant());
         }
         let began = Instant::now();
-        let until = deadline.min(began + self.manner.queue.max_wait());
-        match self.slot_before(until, &mut place, &entries).await {
-            Some(lease) => {
-                let name = &lease.entry().name;
-                let at = busy.iter().position(|missed| missed.step.planned.place.backend() == name);
-                let Missed { step, .. } = busy.swap_remove(at.unwrap_or(0));
-                Ok((Step { deadline, ..step }, Grant::Slot(lease)))
+        let until = deadline.min(began + max_wait);
+        match slot_before(until, &mut place, &entries, changed).await {
+            Ok(lease) => {
+                let is_its = |spot: &&Spot| spot.step.place.backend() == &lease.entry().name;
+                let Some(spot) = spots.iter().find(is_its) else { return Ok(in_vain()) };
+                Ok(Waited::Granted(Box::new(turns.granted(&spot.step, deadline, false)), Grant::Slot(lease)))
             }
-            None => {
-                let waited = began.elapsed();
-                Err(Failure::QueueTimeout { waited, depth: self.queue.depth(), priority })
-            }
-        }
-    }
-
-    /// A slot, unless it takes until `until`, or nobody is left to wait for.
-    async fn slot_before(
-        &self,
-        until: Instant,
-        place: &mut Waiter<InFlight>,
-        entries: &[Arc<Entry>],
-    ) -> Option<InFlight> {
-        let mut changed = self.registry.changed();
-        loop {
-            tokio::select! {
-                biased;
-                slot = place.slot() => return slot,
-                () = tokio::time::sleep_until(until) => return None,
-                changed = changed.changed() => {
-                    let is_there = |entry: &Arc<Entry>| {
-                        let well = !matches!(entry.condition().status, Status::Unhealthy | Status::Draining);
-                        well && !entry.gone.is_cancelled()
-                    };
-                    if changed.is_err() || !entries.iter().any(is_there) {
-                        return None;
-                    }
-                }
+            Err(NoSlot::InVain) => Ok(in_vain()),
+            Err(NoSlot::InTime) => {
+                Err(Failure::QueueTimeout { waited: until - began, depth: self.queue.depth(), priority })
             }
         }
     }
 }
 
+/// Why no slot came.
+enum NoSlot {
+    InTime,
+    InVain,
+}
+
+/// A slot, unless it takes until `until`, or nobody is left to wait for.
+async fn slot_before(
+    until: Instant,
+    place: &mut Waiter<InFlight>,
+    entries: &[Arc<Entry>],
+    mut changed: watch::Receiver<u64>,
+) -> Result<InFlight, NoSlot> {
+    loop {
+        if !entries.iter().any(|entry| entry.is_there()) {
+            return Err(NoSlot::InVain);
+        }
+        tokio::select! {
+            biased;
+            slot = place.slot() => return slot.ok_or(NoSlot::InVain),
+            () = tokio::time::sleep_until(until) => return Err(NoSlot::InTime),
+            changed = changed.changed() => changed.map_err(|_| NoSlot::InVain)?,
+        }
+    }
+}
+
 /// How long one more request would wait at the peer that has just refused this one.
-fn expected_wait_there(missed: &Missed) -> Duration {
-    let Missed { step, miss } = missed;
+fn expected_wait_there(miss: &Miss) -> Duration {
     let told = match miss {
         Miss::Refused(refusal) => refusal.load,
         _ => None,
     };
-    debug_assert!(matches!(step.planned.place, Place::There { .. }));
     told.as_ref().map_or(UNTOLD_WAIT, Load::expected_wait)
 }
 

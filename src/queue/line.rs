@@ -25,6 +25,9 @@ pub(super) struct Line<S> {
     next_number: u64,
 }
 
+/// Turns that have passed are forgotten when there are more of them.
+const MOST_PASSED: usize = 64;
+
 struct Waiting<S> {
     backends: Vec<Arc<str>>,
     grant: oneshot::Sender<S>,
@@ -75,11 +78,15 @@ impl<S> Line<S> {
         self.tidy();
     }
 
-    /// An empty line owes nobody a turn; so what it remembers of clients is bounded by what may wait.
+    /// An empty line owes nobody a turn, and a turn that has passed holds nobody back: so what is remembered of clients
+    /// is bounded by what waits.
     fn tidy(&mut self) {
         if self.waiting.is_empty() {
             self.last_turn.clear();
             self.served_turn = 0;
+        } else if self.last_turn.len() > 2 * self.waiting.len() + MOST_PASSED {
+            let served = self.served_turn;
+            self.last_turn.retain(|_, turn| *turn > served);
         }
     }
 }

@@ -87,7 +87,7 @@ impl<S> Queue<S> {
 
     /// How many wait.
     pub fn depth(&self) -> usize {
-        self.depth.load(Ordering::Relaxed)
+        self.depth.load(Ordering::SeqCst)
     }
 
     /// How many wait for this backend, among others perhaps.
@@ -106,7 +106,7 @@ impl<S> Queue<S> {
             return Err(Full { depth: line.len() });
         }
         let (rank, position) = line.push(wish, grant);
-        self.depth.store(line.len(), Ordering::Relaxed);
+        self.depth.store(line.len(), Ordering::SeqCst);
         Ok(Place { queue: self.clone(), rank, slot, position })
     }
 
@@ -117,7 +117,7 @@ impl<S> Queue<S> {
             let Some(rank) = line.first_for(backend) else { return };
             let Some(slot) = take() else { return };
             let grant = line.grant(&rank);
-            self.depth.store(line.len(), Ordering::Relaxed);
+            self.depth.store(line.len(), Ordering::SeqCst);
             // A slot that nobody takes any more is freed, which offers it again: not under the lock.
             drop(line);
             drop(grant.map(|grant| grant.send(slot)));
@@ -127,7 +127,7 @@ impl<S> Queue<S> {
     fn leave(&self, rank: &Rank) {
         let mut line = self.line();
         line.remove(rank);
-        self.depth.store(line.len(), Ordering::Relaxed);
+        self.depth.store(line.len(), Ordering::SeqCst);
     }
 
     fn line(&self) -> std::sync::MutexGuard<'_, Line<S>> {

@@ -58,7 +58,11 @@ struct Meter {
     // When a request found it silent, and until when it is left alone for that, in milliseconds of `born`; 0 = never.
     silent_until: AtomicU64,
     silences: AtomicU32,
+    // A request has been let through to see whether it is silent still.
+    probing: AtomicBool,
     suspect: AtomicBool,
+    // A connection to it failed, and no check or answer has come since.
+    unreachable: AtomicBool,
     withdrawn: AtomicBool,
     failures_in_a_row: AtomicU32,
 }
@@ -66,9 +70,9 @@ struct Meter {
 /// Server errors in a row that make a backend suspect; a lost connection or a passed deadline does at once.
 const ERRORS_UNTIL_SUSPECT: u32 = 3;
 
-/// How long a backend that said nothing is left alone, at first; doubled each time, so often at most.
+/// How long a backend that said nothing is left alone: at first, doubled each time, and at most.
 const LEFT_ALONE: Duration = Duration::from_secs(10);
-const MOST_DOUBLINGS: u32 = 5;
+const LONGEST_ALONE: Duration = Duration::from_secs(60);
 
 /// Every slot of a backend is taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -78,6 +82,7 @@ pub struct Full;
 pub struct InFlight {
     entry: Arc<Entry>,
     since: Instant,
+    served: bool,
 }
 
 /// A request that waits for a slot of a backend; counted until dropped.
@@ -157,14 +162,25 @@ impl Entry {
     /// Every slot is taken.
     pub fn begin(self: &Arc<Self>) -> Result<InFlight, Full> {
         let limit = self.concurrency().unwrap_or(u32::MAX);
-        let taken = self
-            .meter
-            .in_flight
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| (now < limit).then(|| now + 1));
+        // In one order with the depth of the queue: whoever frees a slot sees who waits, or whoever waits sees the slot.
+        let taken =
+            self.meter.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| (now < limit).then(|| now + 1));
         if taken.is_ok() {
             self.probe();
         }
-        taken.map(|_| InFlight { entry: self.clone(), since: Instant::now() }).map_err(|_| Full)
+        taken.map(|_| InFlight { entry: self.clone(), since: Instant::now(), served: false }).map_err(|_| Full)
+    }
+
+    /// A slot for somebody who waits for one. There is none while it cannot serve: who waits is better off elsewhere.
+    pub fn grant(self: &Arc<Self>) -> Option<InFlight> {
+        let may_serve = self.is_there() && !self.meter.unreachable.load(Ordering::Relaxed);
+        if may_serve { self.begin().ok() } else { None }
+    }
+
+    /// Whether it is worth waiting for: it is still ours, and no check says that it cannot serve.
+    pub fn is_there(&self) -> bool {
+        let down = matches!(self.condition.load().status, Status::Unhealthy | Status::Draining);
+        !down && !self.gone.is_cancelled()
     }
 
     /// The first request after it was left alone is a probe: until it has an answer, others go elsewhere.
@@ -174,6 +190,7 @@ impl Entry {
             let next = self.age_ms() + u64::try_from(LEFT_ALONE.as_millis()).unwrap_or(u64::MAX);
             // Where two come at once, both may go: the next survey sees it suspect again.
             let _ = self.meter.silent_until.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed);
+            self.meter.probing.store(true, Ordering::Relaxed);
         }
     }
 
@@ -199,6 +216,7 @@ impl Entry {
     pub fn answered(&self, ttft: Duration) {
         if self.meter.silent_until.swap(0, Ordering::Relaxed) != 0 {
             self.meter.silences.store(0, Ordering::Relaxed);
+            self.meter.probing.store(false, Ordering::Relaxed);
         }
         average(&self.meter.ttft, millis(ttft));
         average(&self.meter.latency, millis(ttft));
@@ -224,6 +242,7 @@ impl Entry {
 
     /// A request found it dead or silent: it is suspect at once, and checked now.
     pub fn unreachable(&self) {
+        self.meter.unreachable.store(true, Ordering::Relaxed);
         self.meter.suspect.store(true, Ordering::Relaxed);
         self.check_now.notify_one();
     }
@@ -231,8 +250,12 @@ impl Entry {
     /// It took a request and said nothing in time. Its checks may well pass, so only a request that it answers clears
     /// this; one is let through to it each time that it has been left alone, for longer and longer.
     pub fn silent(&self) {
-        let silences = self.meter.silences.fetch_add(1, Ordering::Relaxed).min(MOST_DOUBLINGS);
-        let alone = LEFT_ALONE * (1 << silences);
+        // Of many requests that gave up together, one counts.
+        if self.is_silent() && !self.meter.probing.swap(false, Ordering::Relaxed) {
+            return;
+        }
+        let silences = self.meter.silences.fetch_add(1, Ordering::Relaxed);
+        let alone = LEFT_ALONE.saturating_mul(1_u32.checked_shl(silences).unwrap_or(u32::MAX)).min(LONGEST_ALONE);
         let until = self.age_ms().saturating_add(u64::try_from(alone.as_millis()).unwrap_or(u64::MAX)).max(1);
         self.meter.silent_until.store(until, Ordering::Relaxed);
         self.check_now.notify_one();
@@ -263,6 +286,9 @@ impl Entry {
         }
         if self.is_suspect() {
             self.meter.suspect.store(false, Ordering::Relaxed);
+        }
+        if self.meter.unreachable.load(Ordering::Relaxed) {
+            self.meter.unreachable.store(false, Ordering::Relaxed);
         }
     }
 
@@ -309,14 +335,21 @@ impl InFlight {
     pub fn entry(&self) -> &Arc<Entry> {
         &self.entry
     }
+
+    /// It was answered, to the end: what it took says how long others will take.
+    pub fn served(&mut self) {
+        self.served = true;
+    }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
         let meter = &self.entry.meter;
-        average(&meter.service, millis(self.since.elapsed()));
+        if self.served {
+            average(&meter.service, millis(self.since.elapsed()));
+        }
         meter.total.fetch_add(1, Ordering::Relaxed);
-        meter.in_flight.fetch_sub(1, Ordering::Relaxed);
+        meter.in_flight.fetch_sub(1, Ordering::SeqCst);
         self.entry.free();
     }
 }

@@ -136,14 +136,12 @@ impl Registry {
     pub fn update(&self, entry: &Arc<Entry>, condition: Condition) {
         let before = entry.condition();
         let matters = before.status != condition.status || before.models != condition.models;
-        let more_slots = condition.slots != before.slots;
         entry.set_condition(condition);
         if matters {
             self.write(|_| ());
         }
-        if more_slots {
-            entry.free();
-        }
+        // It may have more slots, or be there again.
+        entry.free();
     }
 
     /// A found backend's announcement was taken back, or came again. Withdrawn, its status is unknown.

@@ -97,8 +97,9 @@ async fn a_full_queue_says_so_at_once() {
         backend.called(1).await;
         let too_many = async {
             queued(&node, 1).await;
-            let error = node.chat("m1").await.error(503, "service_unavailable", "server_error");
-            assert_eq!(error["context"]["queue_depth"], 1);
+            let reply = node.chat("m1").await;
+            let error = reply.error(503, "service_unavailable", "server_error");
+            assert_eq!((&error["context"]["queue_depth"], reply.header("retry-after")), (&1.into(), Some("30")));
             let unknown = node.chat("nobody-has-this").await;
             unknown.error(404, "model_not_found", "invalid_request_error");
             gate.open();
@@ -196,4 +197,84 @@ async fn nobody_waits_for_a_backend_that_was_taken_away() {
     };
     let (waited, ()) = tokio::join!(node.chat("m1"), removal);
     waited.error(503, "service_unavailable", "server_error");
+}
+
+/// A slot of a backend that has just died once went to one waiting request after the other, each to fail there.
+#[tokio::test]
+async fn who_waits_when_a_backend_dies_is_served_by_the_others() {
+    let (never, gate) = (Gate::closed(), Gate::closed());
+    let dying = FakeBackend::always(&["m1"], Answer::says("never").after(&never)).await;
+    let well = FakeBackend::always(&["m1"], Answer::says("hi").after(&gate)).await;
+    let entries = dying.entry("dying", "concurrency = 1") + &well.entry("well", "concurrency = 1");
+    let node = TestNode::start(&entries).await;
+    let rest = async {
+        dying.called(1).await;
+        well.called(1).await;
+        let death = async {
+            until_json(&node, "/nexus/v1/backends", "four wait", |seen| {
+                let all = seen["backends"].as_array().into_iter().flatten();
+                all.filter_map(|backend| backend["queued_requests"].as_u64()).sum::<u64>() == 4
+            })
+            .await;
+            dying.die().await;
+            gate.open();
+        };
+        tokio::join!(node.chat("m1"), node.chat("m1"), node.chat("m1"), node.chat("m1"), death)
+    };
+    let (first, second, (a, b, c, d, ())) = tokio::join!(node.chat("m1"), node.chat("m1"), rest);
+    for reply in [&first, &second, &a, &b, &c, &d] {
+        assert_eq!((reply.status, reply.header("x-nexus-backend")), (200, Some("well")), "{}", reply.text());
+    }
+    assert_eq!(dying.calls(), 1, "nobody was sent there again");
+}
+
+/// Attempts from the queue once did not count, and one that waited was sent to a failing backend until its time was up.
+#[tokio::test]
+async fn attempts_are_bounded_for_those_who_waited_as_well() {
+    let gate = Gate::closed();
+    let backend = FakeBackend::always(&["m1"], Answer::json(500, "{}").after(&gate)).await;
+    let node = TestNode::start(&backend.entry("a", "concurrency = 1")).await;
+    let second = async {
+        backend.called(1).await;
+        let open = async {
+            queued(&node, 1).await;
+            gate.open();
+        };
+        tokio::join!(node.chat("m1"), open).0
+    };
+    let (first, second) = tokio::join!(node.chat("m1"), second);
+    first.error(502, "bad_gateway", "server_error");
+    second.error(502, "bad_gateway", "server_error");
+    assert_eq!(backend.calls(), 6, "each three times");
+}
+
+/// Two requests that each kept the slot of one backend in hand once waited for each other.
+#[tokio::test]
+async fn what_is_kept_for_the_end_keeps_no_slot() {
+    let gate = Gate::closed();
+    let later = || Answer::json(429, r#"{"error":{}}"#).after(&gate);
+    let (one, two) = (FakeBackend::always(&["m1"], later()).await, FakeBackend::always(&["m1"], later()).await);
+    let entries = one.entry("one", "concurrency = 1") + &two.entry("two", "concurrency = 1");
+    let node = TestNode::start(&entries).await;
+    let open = async {
+        one.called(1).await;
+        two.called(1).await;
+        gate.open();
+    };
+    let (first, second, ()) = tokio::join!(node.chat("m1"), node.chat("m1"), open);
+    assert_eq!((first.status, second.status), (429, 429));
+    node.idle().await;
+}
+
+#[tokio::test]
+async fn who_still_waits_when_the_node_stops_is_told() {
+    let backend = FakeBackend::always(&["m1"], Answer::stream(["data: 1\n\n"]).then_hang()).await;
+    let mut node = TestNode::start(&backend.entry("a", "concurrency = 1")).await;
+    let client = node.client();
+    let mut held = client.stream("m1").await;
+    held.read_to("data: 1").await;
+    let waits = tokio::spawn(client.completions(chat("m1")).whole());
+    queued(&node, 1).await;
+    node.stop(Duration::from_millis(100)).await;
+    waits.await.expect("no panic").error(503, "service_unavailable", "server_error");
 }
