@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use super::patient::Patient;
 use crate::env::{Dice, Env, Listener};
 use crate::exchange::RequestId;
 
@@ -118,7 +119,7 @@ async fn serve_at_most(connections: usize, mut listener: Listener, router: Route
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_DEADLINE)
-                .serve_connection(TokioIo::new(stream), service);
+                .serve_connection(TokioIo::new(Patient::new(stream)), service);
             let mut connection = std::pin::pin!(connection);
             let ended = tokio::select! {
                 biased;

@@ -1,5 +1,7 @@
+use axum::body::Body;
 use axum::routing::{get, post};
 use futures_util::future::BoxFuture;
+use futures_util::stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 
@@ -37,7 +39,9 @@ impl Server {
                 Err(fault) => respond::fault(&fault),
             }
         };
+        let endless = || async { Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(vec![0; 1 << 12]))) };
         let router = Router::new().route("/", get(|| async { "hello" })).route("/", post(read));
+        let router = router.route("/endless", get(endless));
         let env = Env::real();
         let stop = CancellationToken::new();
         env.tasks.spawn("http", serve_at_most(connections, Box::new(Ear(ear)), router, stop, env.clone()));
@@ -106,4 +110,15 @@ async fn a_body_may_be_slow_as_long_as_it_comes() {
     }
     let reply = hear(&mut stream, A_MOMENT).await;
     assert!(reply.starts_with("HTTP/1.1 200 ") && reply.ends_with('5'), "{reply}");
+}
+
+/// It held its request, and with it the slot of a backend, for as long as it kept its connection.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stops_reading_is_given_up() {
+    let server = Server::start(1);
+    let (mut deaf, mut next) = (server.connect().await, server.connect().await);
+    send(&mut deaf, "GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    send(&mut next, GET).await;
+    assert_eq!(hear(&mut next, 59 * A_MOMENT).await, "", "the connection before it is still waited for");
+    assert!(hear(&mut next, 2 * A_MOMENT).await.ends_with("hello"));
 }
