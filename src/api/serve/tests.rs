@@ -149,3 +149,16 @@ async fn a_client_that_stops_reading_is_given_up() {
     assert_eq!(hear(&mut next, 59 * A_MOMENT).await, "", "the connection before it is still waited for");
     assert!(hear(&mut next, 2 * A_MOMENT).await.ends_with("hello"));
 }
+
+/// Without file descriptors, accepting fails twenty times a second.
+#[tokio::test(start_paused = true)]
+async fn a_complaint_is_made_at_once_and_then_once_a_minute() {
+    let mut complained = Complained::default();
+    let mut made = Vec::new();
+    for second in 0..=121 {
+        made.extend(complained.is_due().then_some(second));
+        made.extend(complained.is_due().then_some(second));
+        tokio::time::advance(A_MOMENT).await;
+    }
+    assert_eq!(made, [0, 60, 120]);
+}
