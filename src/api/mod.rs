@@ -10,6 +10,7 @@ mod mesh;
 mod models;
 mod openai;
 mod path;
+mod patient;
 mod respond;
 mod serve;
 

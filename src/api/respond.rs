@@ -8,6 +8,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::Serialize;
+use tokio::time::{Instant, timeout};
 
 use crate::dialect::Fault;
 
@@ -53,14 +54,44 @@ const DRAINED_TIMES: usize = 8;
 /// How long a client may pause between two pieces of a body.
 const PIECE_DEADLINE: Duration = Duration::from_secs(15);
 
+/// How long a whole body may take whatever its size, and how many bytes of it give it a second more: one that drips would
+/// hold its connection and what has come of it for ever.
+const BODY_GRACE: Duration = Duration::from_secs(30);
+const BYTES_A_SECOND: usize = 16 << 10;
+
+/// The deadlines of one body.
+struct Patience {
+    began: Instant,
+    whole: Duration,
+}
+
+impl Patience {
+    fn for_bytes(size: usize) -> Self {
+        let more = Duration::from_secs((size / BYTES_A_SECOND) as u64);
+        Patience { began: Instant::now(), whole: BODY_GRACE + more }
+    }
+
+    /// The next piece, where it comes in time.
+    async fn piece<T>(&self, piece: impl Future<Output = T>) -> Result<T, Fault> {
+        let left = self.whole.saturating_sub(self.began.elapsed());
+        timeout(PIECE_DEADLINE.min(left), piece).await.map_err(|_| {
+            if left < PIECE_DEADLINE {
+                Fault::request_too_slow(self.whole.as_secs())
+            } else {
+                Fault::request_timeout(PIECE_DEADLINE.as_secs())
+            }
+        })
+    }
+}
+
 /// The whole body of a request.
 ///
 /// # Errors
-/// It is larger than `limit` bytes, or the client stopped sending.
-pub(super) async fn whole_body(body: Body, limit: usize) -> Result<Bytes, Fault> {
+/// It is larger than `limit` bytes, or the client stopped sending or sends too slowly.
+async fn whole_body(body: Body, limit: usize, patience: &Patience) -> Result<Bytes, Fault> {
     let mut body = Limited::new(body, limit);
     let (mut only, mut all) = (Bytes::new(), BytesMut::new());
-    while let Some(frame) = timely(body.frame()).await? {
+    while let Some(frame) = patience.piece(body.frame()).await? {
         let piece = match frame {
             Ok(frame) => frame.into_data().unwrap_or_default(),
             Err(error) if error.is::<LengthLimitError>() => return Err(Fault::body_too_large(limit)),
@@ -77,12 +108,10 @@ pub(super) async fn whole_body(body: Body, limit: usize) -> Result<Bytes, Fault>
     Ok(if all.is_empty() { only } else { all.freeze() })
 }
 
-async fn timely<T>(piece: impl Future<Output = T>) -> Result<T, Fault> {
-    let in_time = tokio::time::timeout(PIECE_DEADLINE, piece).await;
-    in_time.map_err(|_| Fault::request_timeout(PIECE_DEADLINE.as_secs()))
-}
-
-/// The same, where the size is announced beforehand.
+/// The head of a request and the whole body of it.
+///
+/// # Errors
+/// It is or says that it is larger than `limit` bytes, or the client stopped sending or sends too slowly.
 pub(super) async fn whole_body_of(
     request: http::Request<Body>,
     limit: usize,
@@ -90,16 +119,17 @@ pub(super) async fn whole_body_of(
     let (parts, body) = request.into_parts();
     let announced =
         parts.headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+    let patience = Patience::for_bytes(announced.unwrap_or(limit).min(limit));
     if let Some(size) = announced.filter(|size| *size > limit) {
         if size <= limit.saturating_mul(DRAINED_TIMES) {
-            drain(body).await;
+            drain(body, &patience).await;
         }
         return Err(Fault::body_too_large(limit));
     }
-    let bytes = whole_body(body, limit).await?;
+    let bytes = whole_body(body, limit, &patience).await?;
     Ok((parts, bytes))
 }
 
-async fn drain(mut body: Body) {
-    while let Ok(Some(Ok(_))) = timely(body.frame()).await {}
+async fn drain(mut body: Body, patience: &Patience) {
+    while let Ok(Some(Ok(_))) = patience.piece(body.frame()).await {}
 }

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::{debug, warn};
 
+use super::patient::Patient;
 use crate::env::{Dice, Env, Listener};
 use crate::exchange::RequestId;
 
@@ -51,19 +52,34 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Connections at once. Further ones wait to be accepted until one of these ends.
 const MAX_CONNECTIONS: usize = 8192;
 
-/// Time between two complaints that there are too many connections.
+/// Time between two complaints about the same.
 const COMPLAINT_PAUSE: Duration = Duration::from_secs(60);
+
+/// When something was complained about last.
+#[derive(Default)]
+struct Complained(Option<Instant>);
+
+impl Complained {
+    /// Whether to complain now. If so, it counts as done.
+    fn is_due(&mut self) -> bool {
+        let due = self.0.is_none_or(|at| at.elapsed() >= COMPLAINT_PAUSE);
+        if due {
+            self.0 = Some(Instant::now());
+        }
+        due
+    }
+}
 
 /// Room for so many connections.
 struct Room {
     places: Arc<Semaphore>,
     size: usize,
-    complained_at: Option<Instant>,
+    complained: Complained,
 }
 
 impl Room {
     fn new(size: usize) -> Self {
-        Room { places: Arc::new(Semaphore::new(size)), size, complained_at: None }
+        Room { places: Arc::new(Semaphore::new(size)), size, complained: Complained::default() }
     }
 
     /// A place, as soon as there is one.
@@ -71,8 +87,7 @@ impl Room {
         if let Ok(place) = self.places.clone().try_acquire_owned() {
             return place;
         }
-        if self.complained_at.is_none_or(|at| at.elapsed() >= COMPLAINT_PAUSE) {
-            self.complained_at = Some(Instant::now());
+        if self.complained.is_due() {
             warn!(connections = self.size, "Too many connections: new ones wait until others end");
         }
         self.places.clone().acquire_owned().await.expect("the semaphore is never closed")
@@ -87,6 +102,7 @@ pub async fn serve(listener: Listener, router: Router, stop: CancellationToken, 
 
 async fn serve_at_most(connections: usize, mut listener: Listener, router: Router, stop: CancellationToken, env: Env) {
     let mut room = Room::new(connections);
+    let mut complained = Complained::default();
     let ids = Ids(Arc::new(Mutex::new(env.seed.fork("request ids"))));
     loop {
         let (place, accepted) = tokio::select! {
@@ -97,7 +113,9 @@ async fn serve_at_most(connections: usize, mut listener: Listener, router: Route
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                warn!(%error, "Cannot accept a connection");
+                if complained.is_due() {
+                    warn!(%error, "Cannot accept a connection");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
             }
@@ -118,7 +136,7 @@ async fn serve_at_most(connections: usize, mut listener: Listener, router: Route
             let connection = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEAD_DEADLINE)
-                .serve_connection(TokioIo::new(stream), service);
+                .serve_connection(TokioIo::new(Patient::new(stream)), service);
             let mut connection = std::pin::pin!(connection);
             let ended = tokio::select! {
                 biased;

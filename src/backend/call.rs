@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::exchange::headers::goes_to_backends;
 use crate::exchange::{Endpoint, RequestId, visited};
-use crate::fleet::BackendSpec;
+use crate::fleet::{BackendSpec, Locality};
 
 /// The request for `endpoint` in OpenAI's dialect, with `body` as it is.
 pub fn request(
@@ -25,7 +25,10 @@ pub fn request(
     for (name, value) in client.iter().filter(|(name, _)| goes_to_backends(name)) {
         headers.append(name.clone(), value.clone());
     }
-    visited::leave_by(client, &spec.name, headers);
+    // A vendor's cloud never leads back here, and has no business knowing which nodes there are.
+    if spec.kind.locality() == Locality::Local {
+        visited::leave_by(client, &spec.name, headers);
+    }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if let Ok(id) = HeaderValue::from_str(id.as_str()) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
@@ -75,6 +78,22 @@ mod tests {
     fn a_root_with_a_path_is_kept() {
         let spec = spec("http://host:1/proxy/", Source::Static);
         assert_eq!(sent(&spec, &[]).uri(), "http://host:1/proxy/v1/chat/completions");
+    }
+
+    #[test]
+    fn only_what_may_lead_back_is_told_the_way() {
+        for (kind, told) in [
+            (Kind::Generic, true),
+            (Kind::Ollama, true),
+            (Kind::OpenAi, false),
+            (Kind::Anthropic, false),
+            (Kind::Google, false),
+        ] {
+            let spec = BackendSpec::new("b", "http://host:1".parse().expect("literal"), kind, Source::Static);
+            let request = sent(&spec, &[("x-nexus-visited", "peer")]);
+            let way = request.headers().get(visited::VISITED).map(HeaderValue::as_bytes);
+            assert_eq!(way, told.then_some(&b"peer;backend=b"[..]), "{kind}");
+        }
     }
 
     /// A client's `Authorization` once replaced the configured key, and went to anyone found by mDNS.

@@ -13,6 +13,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     let mut found = Found::default();
     found.server(config);
     found.watching(config);
+    found.durations(config);
     found.routing(config);
     found.mesh(config);
     found.auth(config);
@@ -51,6 +52,10 @@ pub(super) fn suspicious(config: &Config, set: &Table) -> Vec<String> {
 
 const COMPONENTS: [&str; 5] = ["routing", "api", "health", "discovery", "mesh"];
 
+/// The longest time that a key may say. What is added to a moment must not overflow it.
+const LONGEST_DAYS: u64 = 30;
+const LONGEST_SECONDS: u64 = LONGEST_DAYS * 24 * 60 * 60;
+
 #[derive(Default)]
 struct Found(Vec<Problem>);
 
@@ -62,6 +67,25 @@ impl Found {
     fn at_least_one(&mut self, path: &str, value: u64) {
         if value == 0 {
             self.add(path, "0 makes no sense here: use 1 or more");
+        }
+    }
+
+    fn durations(&mut self, config: &Config) {
+        let (server, health, mesh) = (&config.server, &config.health_check, &config.mesh);
+        for (path, value, most) in [
+            ("server.request_timeout_seconds", server.request_timeout_seconds, LONGEST_SECONDS),
+            ("server.heartbeat_seconds", server.heartbeat_seconds, LONGEST_SECONDS),
+            ("health_check.interval_seconds", health.interval_seconds, LONGEST_SECONDS),
+            ("health_check.timeout_seconds", health.timeout_seconds, LONGEST_SECONDS),
+            ("queue.max_wait_seconds", config.queue.max_wait_seconds, LONGEST_SECONDS),
+            ("discovery.grace_period_seconds", config.discovery.grace_period_seconds, LONGEST_SECONDS),
+            ("mesh.gossip_interval_ms", mesh.gossip_interval_ms, LONGEST_SECONDS * 1000),
+            ("mesh.suspect_after_ms", mesh.suspect_after_ms, LONGEST_SECONDS * 1000),
+            ("mesh.dead_after_ms", mesh.dead_after_ms, LONGEST_SECONDS * 1000),
+        ] {
+            if value > most {
+                self.add(path, format!("is more than {LONGEST_DAYS} days: use {most} or less"));
+            }
         }
     }
 

@@ -109,6 +109,12 @@ impl Fault {
         Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", CLIENT, message)
     }
 
+    /// The client's request was still coming after `seconds`, too long for its size.
+    pub fn request_too_slow(seconds: u64) -> Self {
+        let message = format!("The request came too slowly: it was not complete after {seconds} s");
+        Self::new(StatusCode::REQUEST_TIMEOUT, "request_timeout", CLIENT, message)
+    }
+
     /// All attempts failed before the first byte. `cause` says how the last one did.
     pub fn bad_gateway(model: &str, attempts: usize, cause: &str) -> Self {
         let model = shown(model);
@@ -287,6 +293,7 @@ mod tests {
             (Fault::method_not_allowed("GET", "/x"), 405, "method_not_allowed", CLIENT),
             (Fault::conflict("m"), 409, "conflict", CLIENT),
             (Fault::request_timeout(15), 408, "request_timeout", CLIENT),
+            (Fault::request_too_slow(30), 408, "request_timeout", CLIENT),
             (Fault::body_too_large(10), 413, "request_too_large", CLIENT),
             (Fault::bad_gateway("m", 3, "it refused the connection"), 502, "bad_gateway", SERVER),
             (Fault::loop_detected(Some("b"), None), 508, "loop_detected", SERVER),

@@ -26,6 +26,10 @@ const ADMIT_AFTER: Duration = Duration::from_millis(20);
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
 const PIECE_DEADLINE: Duration = Duration::from_secs(15);
 
+/// The entry must take something of what it is sent within this: one that does not would hold the request, and the slot
+/// of its backend, for ever.
+const TAKEN_DEADLINE: Duration = Duration::from_secs(60);
+
 /// How long the end of a reply may take to be acknowledged.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -171,7 +175,7 @@ impl Accept {
                 served = &mut work => return Some(served.map(|reply| Served { reply, load, _turn: turn })),
                 () = &mut late, if !told => {
                     told = true;
-                    sending.stream.write_chunk(admitted.clone()).await.ok()?;
+                    taken(&mut sending.stream, admitted.clone()).await.then_some(())?;
                 }
             }
         }
@@ -253,7 +257,7 @@ async fn pass_on(served: Served<'_>, mut sending: Sending) {
     let (parts, body) = reply.into_parts();
     let head = Answer { reply: Some(ReplyHead::new(&parts, load)), ..Answer::default() };
     let Some(head) = wire::frame(&head) else { return };
-    if sending.stream.write_chunk(head).await.is_ok() && pump(body, &mut sending).await {
+    if taken(&mut sending.stream, head).await && pump(body, &mut sending).await {
         end(sending, None).await;
     }
 }
@@ -272,7 +276,7 @@ async fn pump(body: Body, sending: &mut Sending) -> bool {
             None => return true,
             Some(Ok(frame)) => {
                 let Ok(piece) = frame.into_data() else { continue };
-                if sending.stream.write_chunk(piece).await.is_err() {
+                if !taken(&mut sending.stream, piece).await {
                     return false;
                 }
             }
@@ -285,10 +289,21 @@ async fn pump(body: Body, sending: &mut Sending) -> bool {
     }
 }
 
+/// Whether all of `piece` is on its way.
+async fn taken(stream: &mut SendStream, piece: Bytes) -> bool {
+    let mut rest = [piece];
+    while !rest[0].is_empty() {
+        if !matches!(within(TAKEN_DEADLINE, stream.write_chunks(&mut rest)).await, Some(Ok(_))) {
+            return false;
+        }
+    }
+    true
+}
+
 /// Ends a stream with a last frame, and stays until it has arrived: a node that stops right after must not cut it off.
 async fn end(mut sending: Sending, frame: Option<Bytes>) {
     if let Some(frame) = frame
-        && sending.stream.write_chunk(frame).await.is_err()
+        && !taken(&mut sending.stream, frame).await
     {
         return;
     }

@@ -1,5 +1,7 @@
+use axum::body::Body;
 use axum::routing::{get, post};
 use futures_util::future::BoxFuture;
+use futures_util::stream;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 
@@ -23,6 +25,9 @@ impl Accept for Ear {
     }
 }
 
+/// Of a body, in bytes.
+const LIMIT: usize = 100_000;
+
 struct Server {
     door: mpsc::Sender<DuplexStream>,
     _env: Env,
@@ -32,12 +37,14 @@ impl Server {
     fn start(connections: usize) -> Self {
         let (door, ear) = mpsc::channel(16);
         let read = |request| async {
-            match respond::whole_body_of(request, 1000).await {
+            match respond::whole_body_of(request, LIMIT).await {
                 Ok((_, body)) => respond::json(http::StatusCode::OK, &body.len()),
                 Err(fault) => respond::fault(&fault),
             }
         };
+        let endless = || async { Body::from_stream(stream::repeat_with(|| Ok::<_, Infallible>(vec![0; 1 << 12]))) };
         let router = Router::new().route("/", get(|| async { "hello" })).route("/", post(read));
+        let router = router.route("/endless", get(endless));
         let env = Env::real();
         let stop = CancellationToken::new();
         env.tasks.spawn("http", serve_at_most(connections, Box::new(Ear(ear)), router, stop, env.clone()));
@@ -90,7 +97,7 @@ async fn a_body_that_stops_is_refused_and_its_connection_closed() {
     assert!(reply.starts_with("HTTP/1.1 408 ") && reply.contains(r#""code":"request_timeout""#), "{reply}");
     // One that is announced as too large is read for a while, and no longer than any other.
     let mut stream = server.connect().await;
-    send(&mut stream, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2000\r\n\r\nabc").await;
+    send(&mut stream, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 200000\r\n\r\nabc").await;
     let reply = hear(&mut stream, 60 * A_MOMENT).await;
     assert!(reply.starts_with("HTTP/1.1 413 ") && began.elapsed() < 32 * A_MOMENT, "{reply}");
 }
@@ -100,10 +107,58 @@ async fn a_body_may_be_slow_as_long_as_it_comes() {
     let server = Server::start(2);
     let mut stream = server.connect().await;
     send(&mut stream, "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\nconnection: close\r\n\r\n").await;
-    for piece in ["a", "b", "c", "d", "e"] {
+    for piece in ["ab", "cde"] {
         tokio::time::sleep(14 * A_MOMENT).await;
         send(&mut stream, piece).await;
     }
     let reply = hear(&mut stream, A_MOMENT).await;
     assert!(reply.starts_with("HTTP/1.1 200 ") && reply.ends_with('5'), "{reply}");
+}
+
+/// A byte every few seconds once kept a connection, and what had come, for days.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_drips_is_refused_however_steadily() {
+    let server = Server::start(4);
+    // 30 s, and one for each 16 KiB announced, or of the limit where nothing is.
+    for (announced, begins, seconds) in [
+        ("content-length: 1000", "HTTP/1.1 408 ", 30),
+        ("transfer-encoding: chunked", "HTTP/1.1 408 ", 30 + LIMIT / (16 << 10)),
+        ("content-length: 65536", "HTTP/1.1 408 ", 34),
+        ("content-length: 200000", "HTTP/1.1 413 ", 30 + LIMIT / (16 << 10)),
+    ] {
+        let mut stream = server.connect().await;
+        send(&mut stream, &format!("POST / HTTP/1.1\r\nhost: x\r\n{announced}\r\n\r\n")).await;
+        let began = Instant::now();
+        let mut reply = String::new();
+        while reply.is_empty() && began.elapsed() < 100 * A_MOMENT {
+            send(&mut stream, if announced.ends_with("chunked") { "1\r\na\r\n" } else { "a" }).await;
+            reply = hear(&mut stream, A_MOMENT).await;
+        }
+        assert!(reply.starts_with(begins), "{announced}: {reply}");
+        assert_eq!(began.elapsed().as_secs(), seconds as u64, "{announced}");
+    }
+}
+
+/// It held its request, and with it the slot of a backend, for as long as it kept its connection.
+#[tokio::test(start_paused = true)]
+async fn a_client_that_stops_reading_is_given_up() {
+    let server = Server::start(1);
+    let (mut deaf, mut next) = (server.connect().await, server.connect().await);
+    send(&mut deaf, "GET /endless HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    send(&mut next, GET).await;
+    assert_eq!(hear(&mut next, 59 * A_MOMENT).await, "", "the connection before it is still waited for");
+    assert!(hear(&mut next, 2 * A_MOMENT).await.ends_with("hello"));
+}
+
+/// Without file descriptors, accepting fails twenty times a second.
+#[tokio::test(start_paused = true)]
+async fn a_complaint_is_made_at_once_and_then_once_a_minute() {
+    let mut complained = Complained::default();
+    let mut made = Vec::new();
+    for second in 0..=121 {
+        made.extend(complained.is_due().then_some(second));
+        made.extend(complained.is_due().then_some(second));
+        tokio::time::advance(A_MOMENT).await;
+    }
+    assert_eq!(made, [0, 60, 120]);
 }

@@ -81,3 +81,25 @@ fn every_rule_names_its_key() {
 fn the_defaults_are_right() {
     assert_eq!(problems(""), Vec::<String>::new());
 }
+
+/// Some of these were added to the present moment, which panics where the sum is no moment any more.
+#[test]
+fn no_time_is_longer_than_thirty_days() {
+    for (section, key, most) in [
+        ("server", "request_timeout_seconds", 2_592_000_u64),
+        ("server", "heartbeat_seconds", 2_592_000),
+        ("health_check", "interval_seconds", 2_592_000),
+        ("health_check", "timeout_seconds", 2_592_000),
+        ("queue", "max_wait_seconds", 2_592_000),
+        ("discovery", "grace_period_seconds", 2_592_000),
+        ("mesh", "gossip_interval_ms", 2_592_000_000),
+        ("mesh", "suspect_after_ms", 2_592_000_000),
+        ("mesh", "dead_after_ms", 2_592_000_000),
+    ] {
+        let complaint = format!("{section}.{key}: is more than 30 days: use {most} or less");
+        for (value, wrong) in [(most, false), (most + 1, true), (i64::MAX as u64, true)] {
+            let found = problems(&format!("{section}.{key} = {value}"));
+            assert_eq!(found.contains(&complaint), wrong, "{section}.{key} = {value}: {found:?}");
+        }
+    }
+}
