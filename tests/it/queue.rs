@@ -273,8 +273,10 @@ async fn who_still_waits_when_the_node_stops_is_told() {
     let client = node.client();
     let mut held = client.stream("m1").await;
     held.read_to("data: 1").await;
-    let waits = tokio::spawn(client.completions(chat("m1")).whole());
-    queued(&node, 1).await;
-    node.stop(Duration::from_millis(100)).await;
-    waits.await.expect("no panic").error(503, "service_unavailable", "server_error");
+    let stop = async {
+        queued(&node, 1).await;
+        node.stop(Duration::from_millis(100)).await;
+    };
+    let (waited, ()) = tokio::join!(client.completions(chat("m1")).whole(), stop);
+    waited.error(503, "service_unavailable", "server_error");
 }
