@@ -121,7 +121,8 @@ impl Gateway {
         drop(snapshot);
         let may_renew = turns.may_renew();
         let in_vain = || if may_renew { Waited::InVain } else { Waited::ForNobody };
-        let Some(soonest) = entries.iter().min_by_key(|entry| entry.load().expected_wait()) else {
+        let Some(soonest) = entries.iter().min_by_key(|entry| (!entry.may_serve(), entry.load().expected_wait()))
+        else {
             return Ok(in_vain());
         };
 

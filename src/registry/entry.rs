@@ -173,8 +173,12 @@ impl Entry {
 
     /// A slot for somebody who waits for one. There is none while it cannot serve: who waits is better off elsewhere.
     pub fn grant(self: &Arc<Self>) -> Option<InFlight> {
-        let may_serve = self.is_there() && !self.meter.unreachable.load(Ordering::Relaxed);
-        if may_serve { self.begin().ok() } else { None }
+        if self.may_serve() { self.begin().ok() } else { None }
+    }
+
+    /// Whether a slot of it would do now: it is there, and nothing says that it cannot be reached.
+    pub fn may_serve(&self) -> bool {
+        self.is_there() && !self.meter.unreachable.load(Ordering::Relaxed)
     }
 
     /// Whether it is worth waiting for: it is still ours, and no check says that it cannot serve.
