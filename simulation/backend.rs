@@ -1,15 +1,15 @@
 //! A scripted OpenAI-compatible backend: its text says who made it and counts its own words, so that a client can tell a
 //! whole answer of one backend from anything else. Its mood is what goes wrong with it.
 
+mod memory;
+mod speech;
+
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures_util::stream;
 use http::{Request, Response, StatusCode, header};
-use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,10 +17,12 @@ use hyper_util::rt::TokioIo;
 use nexus::env::{BoxIo, Env};
 use nexus::exchange::{Body, Cut, full};
 use serde_json::{Value, json};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Semaphore, watch};
 use tokio::time::sleep;
 
-use crate::book::{Act, Book, Ending};
+use self::memory::Memory;
+use self::speech::Speech;
+use crate::book::{Book, Ending, Prompt};
 use crate::host::Machine;
 
 /// Where every backend listens.
@@ -41,6 +43,10 @@ pub(crate) struct Character {
     pub(crate) slots: usize,
     /// Until the first token.
     pub(crate) prefill: Duration,
+    /// For each token of the prompt that it does not hold, besides.
+    pub(crate) per_prompt_token: Duration,
+    /// Conversations that it holds.
+    pub(crate) remembers: usize,
     /// Between tokens.
     pub(crate) per_token: Duration,
 }
@@ -74,6 +80,7 @@ pub(crate) struct Scripted {
     pub(crate) machine: Machine,
     mood: watch::Sender<Mood>,
     slots: Arc<Semaphore>,
+    memory: Mutex<Memory>,
     book: Book,
 }
 
@@ -83,7 +90,8 @@ impl Scripted {
     /// A backend that writes what it does into `book`.
     pub(crate) fn new(character: Character, machine: Machine, book: Book) -> Self {
         let slots = Arc::new(Semaphore::new(character.slots));
-        Scripted { character, machine, mood: watch::Sender::new(Mood::Well), slots, book }
+        let memory = Mutex::new(Memory::new(character.remembers));
+        Scripted { character, machine, mood: watch::Sender::new(Mood::Well), slots, memory, book }
     }
 
     /// From now on.
@@ -151,7 +159,11 @@ impl Scripted {
             std::future::pending::<()>().await;
         }
         let slot = self.slots.clone().acquire_owned().await.map_err(|_| Cut::Backend)?;
-        sleep(self.paced(self.character.prefill)).await;
+        let messages = asked["messages"].as_array().cloned().unwrap_or_default();
+        let prompt = Prompt { tokens: memory::tokens(&messages), held: self.memory().recall(&messages) };
+        act.read(prompt);
+        let unread = u32::try_from(prompt.tokens - prompt.held).unwrap_or(u32::MAX);
+        sleep(self.paced(self.character.prefill + self.character.per_prompt_token * unread)).await;
         match *self.mood.borrow() {
             Mood::DieUnheard => {
                 act.end(Ending::Broken);
@@ -165,8 +177,12 @@ impl Scripted {
         }
         let tokens = asked["max_tokens"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(8);
         let streams = asked["stream"].as_bool().unwrap_or(false);
-        let speech = Speech { backend: self, model, act, _slot: slot, said: 0, tokens, over: false };
+        let speech = Speech::new(self, messages, model, act, slot, tokens);
         if streams { Ok(speech.stream()) } else { speech.whole().await }
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is(&self, mood: Mood) -> bool {
@@ -179,80 +195,6 @@ impl Scripted {
             _ => time,
         }
     }
-}
-
-/// An answer being given.
-struct Speech {
-    backend: Arc<Scripted>,
-    model: String,
-    act: Act,
-    _slot: OwnedSemaphorePermit,
-    said: u32,
-    tokens: u32,
-    over: bool,
-}
-
-impl Speech {
-    /// The next word; `None` after the last one.
-    async fn word(&mut self) -> Result<Option<String>, Cut> {
-        if self.said == self.tokens {
-            return Ok(None);
-        }
-        if self.said > 0 {
-            sleep(self.backend.paced(self.backend.character.per_token)).await;
-        }
-        if self.backend.is(Mood::Hang) {
-            std::future::pending::<()>().await;
-        }
-        if matches!(*self.backend.mood.borrow(), Mood::DieAfter(count) if self.said >= count) {
-            self.act.end(Ending::Broken);
-            return Err(Cut::Backend);
-        }
-        self.said += 1;
-        Ok(Some(format!("{}:{} ", self.backend.character.name, self.said - 1)))
-    }
-
-    async fn whole(mut self) -> Result<Reply, Cut> {
-        let mut text = String::new();
-        while let Some(word) = self.word().await? {
-            text.push_str(&word);
-        }
-        self.act.end(Ending::Whole);
-        let message = json!({ "role": "assistant", "content": text });
-        let choices = json!([{ "index": 0, "message": message, "finish_reason": "stop" }]);
-        let body = json!({ "id": "c", "object": "chat.completion", "model": self.model, "choices": choices });
-        Ok(json_reply(StatusCode::OK, &body))
-    }
-
-    fn stream(self) -> Reply {
-        let events = stream::unfold(self, |mut speech| async move {
-            if speech.over {
-                return None;
-            }
-            let event = match speech.word().await {
-                Ok(Some(word)) => Ok(Frame::data(chunk(&speech.model, &word))),
-                Ok(None) => {
-                    speech.over = true;
-                    speech.act.end(Ending::Whole);
-                    Ok(Frame::data(Bytes::from_static(b"data: [DONE]\n\n")))
-                }
-                Err(cut) => {
-                    speech.over = true;
-                    Err(cut)
-                }
-            };
-            Some((event, speech))
-        });
-        let mut reply = Response::new(StreamBody::new(events).boxed_unsync());
-        reply.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("text/event-stream"));
-        reply
-    }
-}
-
-fn chunk(model: &str, word: &str) -> Bytes {
-    let choices = json!([{ "index": 0, "delta": { "content": word } }]);
-    let body = json!({ "id": "c", "object": "chat.completion.chunk", "model": model, "choices": choices });
-    format!("data: {body}\n\n").into()
 }
 
 fn json_reply(status: StatusCode, body: &Value) -> Reply {

@@ -19,8 +19,21 @@ pub(crate) struct Served {
     pub(crate) open: bool,
     /// When it arrived.
     pub(crate) begun: Duration,
+    /// What there was to read.
+    pub(crate) prompt: Prompt,
+    /// When it ended.
+    pub(crate) over: Option<Duration>,
     /// How it ended; `None`: not yet.
     pub(crate) ended: Option<Ending>,
+}
+
+/// What there was to read of a request.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Prompt {
+    /// Tokens of it.
+    pub(crate) tokens: u64,
+    /// Those at its beginning that the backend held already.
+    pub(crate) held: u64,
 }
 
 /// How a backend's work on a request ended.
@@ -49,6 +62,8 @@ impl Book {
             backend: backend.to_owned(),
             open,
             begun: trace::now(),
+            prompt: Prompt::default(),
+            over: None,
             ended: None,
         });
         Act { book: self.clone(), at: served.len() - 1, ending: Ending::Left }
@@ -81,6 +96,11 @@ pub(crate) struct Act {
 }
 
 impl Act {
+    /// What there was to read.
+    pub(crate) fn read(&mut self, prompt: Prompt) {
+        self.book.lock()[self.at].prompt = prompt;
+    }
+
     /// How this will have ended.
     pub(crate) fn end(&mut self, ending: Ending) {
         self.ending = ending;
@@ -91,7 +111,7 @@ impl Drop for Act {
     fn drop(&mut self) {
         let mut book = self.book.lock();
         let served = &mut book[self.at];
-        served.ended = Some(self.ending);
+        (served.ended, served.over) = (Some(self.ending), Some(trace::now()));
         trace::event(format_args!("{} ends {} {:?}", served.backend, served.request, self.ending));
     }
 }

@@ -1,18 +1,18 @@
 //! A client of the mesh: plain HTTP to a peer's real port, on a connection of its own, with as much patience as a
 //! client may be asked for. What it got is data; what it should have got is for the claims to say.
 
+mod transport;
+
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, Request, Response, header};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
+use http::Method;
+use http_body_util::BodyExt;
 use nexus::env::Env;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
+pub(crate) use self::transport::call;
+use self::transport::{request, send};
 use crate::trace;
 
 /// Time to the first byte and between bytes, as every peer is configured.
@@ -35,12 +35,26 @@ pub(crate) struct Ask {
     pub(crate) tokens: u32,
     /// Go away after so long.
     pub(crate) leave_after: Option<Duration>,
+    /// What is said, last by the client.
+    pub(crate) messages: Vec<Value>,
+    /// The key to show.
+    pub(crate) key: &'static str,
+    /// Whether to go before others.
+    pub(crate) urgent: bool,
 }
 
 impl Ask {
     /// A streamed answer of so many words.
     pub(crate) fn stream(model: &str, tokens: u32) -> Self {
-        Ask { model: model.to_owned(), stream: true, tokens, leave_after: None }
+        Ask {
+            model: model.to_owned(),
+            stream: true,
+            tokens,
+            leave_after: None,
+            messages: vec![json!({ "role": "user", "content": "say something" })],
+            key: ADMIN_TOKEN,
+            urgent: false,
+        }
     }
 
     /// A whole answer of so many words.
@@ -64,6 +78,8 @@ pub(crate) struct Answer {
     pub(crate) peer: Option<String>,
     /// `x-nexus-hops`.
     pub(crate) hops: Option<u8>,
+    /// `x-nexus-queue-eta`: how long it was told to wait for a slot, where it had to.
+    pub(crate) eta: Option<Duration>,
     /// `x-nexus-privacy-zone`.
     pub(crate) zone: Option<String>,
     /// All the words that came.
@@ -118,6 +134,7 @@ pub(crate) async fn chat(env: &Env, host: &str, request: String, ask: &Ask) -> A
         status: 0,
         peer: None,
         hops: None,
+        eta: None,
         zone: None,
         text: String::new(),
         sent: trace::now(),
@@ -140,10 +157,12 @@ pub(crate) async fn chat(env: &Env, host: &str, request: String, ask: &Ask) -> A
 }
 
 async fn talk(env: &Env, host: &str, ask: &Ask, answer: &mut Answer, body: &mut Vec<u8>) -> End {
-    let message = json!({ "role": "user", "content": "say something" });
-    let asked = json!({ "model": ask.model, "messages": [message], "stream": ask.stream, "max_tokens": ask.tokens })
-        .to_string();
-    let reply = match send(env, host, Method::POST, "/v1/chat/completions", &answer.request, asked).await {
+    let asked = json!({ "model": ask.model, "messages": ask.messages, "stream": ask.stream, "max_tokens": ask.tokens });
+    let mut request = request(host, Method::POST, "/v1/chat/completions", &answer.request, ask.key);
+    if ask.urgent {
+        request = request.header("x-nexus-priority", "high");
+    }
+    let reply = match send(env, host, request, asked.to_string()).await {
         Ok(reply) => reply,
         Err(end) => return end,
     };
@@ -151,6 +170,7 @@ async fn talk(env: &Env, host: &str, ask: &Ask, answer: &mut Answer, body: &mut 
     answer.status = reply.status().as_u16();
     answer.peer = header("x-nexus-peer");
     answer.hops = header("x-nexus-hops").and_then(|hops| hops.parse().ok());
+    answer.eta = header("x-nexus-queue-eta").and_then(|eta| Some(Duration::from_secs(eta.parse().ok()?)));
     answer.zone = header("x-nexus-privacy-zone");
     let mut incoming = reply.into_body();
     loop {
@@ -197,44 +217,4 @@ fn understand(end: End, stream: bool, body: &[u8], answer: &mut Answer) -> End {
         End::Whole if !done => End::Cut("the stream ended without [DONE] and without an error".to_owned()),
         end => end,
     }
-}
-
-/// One request on a connection of its own; gives up when its patience ends.
-async fn send(
-    env: &Env,
-    host: &str,
-    method: Method,
-    path: &str,
-    id: &str,
-    body: String,
-) -> Result<Response<Incoming>, End> {
-    let deadline = Instant::now() + PATIENCE + MARGIN;
-    let late = |_| End::Late(PATIENCE + MARGIN);
-    let cut = |error: &dyn std::fmt::Display| End::Cut(error.to_string());
-    let dial = env.net.dial(host.to_owned(), crate::peer::PORT);
-    let io = timeout_at(deadline, dial).await.map_err(late)?.map_err(|error| cut(&error))?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(io)).await.map_err(|error| cut(&error))?;
-    env.tasks.spawn("connection", async move {
-        let _ = connection.await;
-    });
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(header::HOST, host)
-        .header(header::CONTENT_TYPE, "application/json")
-        .header(header::AUTHORIZATION, format!("Bearer {ADMIN_TOKEN}"))
-        .header("x-request-id", id)
-        .body(Full::new(Bytes::from(body)))
-        .expect("every part is a literal or was made here");
-    timeout_at(deadline, sender.send_request(request)).await.map_err(late)?.map_err(|error| cut(&error))
-}
-
-/// A management call or a view of the peer at `host`: the status and the JSON body.
-pub(crate) async fn call(env: &Env, host: &str, method: Method, path: &str, body: &Value) -> Result<(u16, Value), End> {
-    let text = if body.is_null() { String::new() } else { body.to_string() };
-    let reply = send(env, host, method, path, "call", text).await?;
-    let status = reply.status().as_u16();
-    let body = timeout(PATIENCE + MARGIN, reply.into_body().collect()).await;
-    let body = body.map_err(|_| End::Late(PATIENCE + MARGIN))?.map_err(|error| End::Cut(error.to_string()))?;
-    Ok((status, serde_json::from_slice(&body.to_bytes()).unwrap_or_default()))
 }

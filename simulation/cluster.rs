@@ -2,6 +2,7 @@
 //! of its own; what only the outside can do, such as a crash, is ordered here and done between two steps.
 
 mod configured;
+mod notes;
 mod settle;
 
 use std::future::Future;
@@ -43,6 +44,7 @@ struct Inner {
     disturbed: AtomicBool,
     answers: Mutex<Vec<Answer>>,
     measured: Mutex<Vec<(String, Duration)>>,
+    figures: Mutex<Vec<(String, f64)>>,
     orders: Mutex<Vec<(Order, oneshot::Sender<()>)>>,
 }
 
@@ -100,6 +102,7 @@ impl Cluster {
             disturbed: AtomicBool::new(false),
             answers: Mutex::default(),
             measured: Mutex::default(),
+            figures: Mutex::default(),
             orders: Mutex::default(),
         }))
     }
@@ -283,23 +286,6 @@ impl Cluster {
     pub(crate) fn sights(&self) -> Vec<(String, Sight)> {
         let seen = |peer: &Arc<Peer>| Some((peer.machine.name.clone(), peer.sight()?));
         self.0.peers.iter().filter_map(seen).collect()
-    }
-
-    /// Notes a time worth telling.
-    pub(crate) fn measured(&self, what: &str, took: Duration) {
-        trace::event(format_args!("{what} after {took:?}"));
-        lock(&self.0.measured).push((what.to_owned(), took));
-    }
-
-    /// Every time that was noted.
-    pub(crate) fn measures(&self) -> Vec<(String, Duration)> {
-        lock(&self.0.measured).clone()
-    }
-
-    /// How many requests were asked, and how many got a whole answer.
-    pub(crate) fn tally(&self) -> (usize, usize) {
-        let answers = lock(&self.0.answers);
-        (answers.len(), answers.iter().filter(|answer| answer.is_whole()).count())
     }
 }
 

@@ -16,6 +16,10 @@ pub(crate) struct Layout {
     pub(crate) keyed: bool,
     /// Whether peers look for backends on their own machine.
     pub(crate) discovery: bool,
+    /// Requests that may wait at each peer, where it is not the usual number.
+    pub(crate) queue: Option<u32>,
+    /// Clients that peers tell apart by their keys, which are their names; none: nobody shows a key.
+    pub(crate) clients: &'static [&'static str],
 }
 
 /// The model that every backend has.
@@ -35,9 +39,12 @@ impl Layout {
             open: at % 2 == 1,
             slots: 4,
             prefill: Duration::from_millis(30),
+            per_prompt_token: Duration::ZERO,
+            remembers: 0,
             per_token: Duration::from_millis(20),
         });
-        Layout { peers, backends: backends.collect(), keyed: true, discovery: false }
+        let backends = backends.collect();
+        Layout { peers, backends, keyed: true, discovery: false, queue: None, clients: &[] }
     }
 
     /// The same, and a backend that no peer is configured with.

@@ -8,7 +8,9 @@ mod checks;
 mod client;
 mod cluster;
 mod entropy;
+mod goals;
 mod host;
+mod lab;
 mod layout;
 mod net;
 mod options;
@@ -37,10 +39,11 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Mode::List { terse } => {
-            for scenario in options.chosen() {
+            let scenarios = options.chosen().into_iter().map(|scenario| (scenario.name, scenario.about));
+            for (name, about) in scenarios.chain(options.lab().map(|_| (lab::NAME, lab::ABOUT))) {
                 match terse {
-                    true => println!("{}: test", scenario.name),
-                    false => println!("{:<12} {}", scenario.name, scenario.about),
+                    true => println!("{name}: test"),
+                    false => println!("{name:<12} {about}"),
                 }
             }
             ExitCode::SUCCESS

@@ -4,6 +4,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use crate::lab;
 use crate::scenarios::{self, Scenario};
 
 /// What `--help` prints.
@@ -12,7 +13,7 @@ The simulation: the real node on a simulated network.
 
 usage: cargo test --test simulation -- [OPTIONS] [NAME]
 
-  NAME               only scenarios whose name contains it
+  NAME               only scenarios whose name contains it; `lab` is the laboratory
   --scenario NAME    only this scenario
   --seeds N          seeds 0 to N-1 of each (default: a few of each)
   --seed N           this seed only
@@ -110,6 +111,7 @@ impl Options {
             }
         }
         if let (true, [name]) = (named, &options.filters[..])
+            && name != lab::NAME
             && !scenarios::ALL.iter().any(|scenario| scenario.name == name)
         {
             return Err(format!("there is no scenario `{name}`: see --list"));
@@ -126,22 +128,32 @@ impl Options {
 
     /// The scenarios that are asked for, in their order.
     pub(crate) fn chosen(&self) -> Vec<&'static Scenario> {
-        let matches = |scenario: &&Scenario| {
-            let named = |filter: &String| match self.exact {
-                true => scenario.name == filter,
-                false => scenario.name.contains(filter.as_str()),
-            };
-            !self.nothing && (self.filters.is_empty() || self.filters.iter().any(named))
+        scenarios::ALL.iter().filter(|scenario| self.is_chosen(scenario.name)).collect()
+    }
+
+    /// The seeds of the laboratory, where it is asked for.
+    pub(crate) fn lab(&self) -> Option<Vec<u64>> {
+        self.is_chosen(lab::NAME).then(|| self.seeds_or(lab::SEEDS))
+    }
+
+    fn is_chosen(&self, name: &str) -> bool {
+        let named = |filter: &String| match self.exact {
+            true => name == filter,
+            false => name.contains(filter.as_str()),
         };
-        scenarios::ALL.iter().filter(matches).collect()
+        !self.nothing && (self.filters.is_empty() || self.filters.iter().any(named))
     }
 
     /// The seeds of one scenario.
     pub(crate) fn seeds_of(&self, scenario: &Scenario) -> Vec<u64> {
+        self.seeds_or(scenario.seeds)
+    }
+
+    fn seeds_or(&self, usual: u64) -> Vec<u64> {
         match (self.seed, self.seeds) {
             (Some(seed), _) => vec![seed],
             (None, Some(count)) => (0..count).collect(),
-            (None, None) => (0..scenario.seeds).collect(),
+            (None, None) => (0..usual).collect(),
         }
     }
 }

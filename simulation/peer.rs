@@ -46,6 +46,8 @@ pub(crate) struct Sight {
     pub(crate) serving: usize,
     /// Requests it has forwarded, by peer.
     pub(crate) forwards: BTreeMap<String, u64>,
+    /// Those of them that were refused.
+    pub(crate) refused: u64,
     /// Its tasks by name.
     pub(crate) tasks: BTreeMap<&'static str, usize>,
 }
@@ -173,7 +175,8 @@ fn look_at_mesh(mesh: &Mesh, sight: &mut Sight) {
         }
         sight.peers.insert(peer.id.to_string(), (peer.state(now, config), offers.collect()));
     }
-    for (peer, _, count) in mesh.counters().forwards() {
+    for (peer, result, count) in mesh.counters().forwards() {
         *sight.forwards.entry(peer.to_string()).or_default() += count;
+        sight.refused += if result == "refused" { count } else { 0 };
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Report {
     pub(crate) broken: Vec<String>,
     /// Times that were measured, in milliseconds.
     pub(crate) measured: Vec<(String, u64)>,
+    /// Figures that are none of time.
+    pub(crate) figures: Vec<(String, f64)>,
 }
 
 /// The longest a scenario may take, in simulated time.
@@ -115,6 +117,7 @@ fn run(scenario: &'static Scenario, seed: u64, keep: bool) -> (Report, Vec<Strin
         requests: cluster.tally(),
         broken,
         measured: cluster.measures().into_iter().map(millis).collect(),
+        figures: cluster.figures(),
     };
     (report, trace.lines)
 }

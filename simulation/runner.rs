@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::goals;
+use crate::lab;
 use crate::options::Options;
 use crate::run::Report;
 use crate::scenarios::Scenario;
@@ -37,8 +39,11 @@ pub(crate) fn all(options: &Options) -> ExitCode {
     for scenario in options.chosen() {
         let runs: Vec<Run> = options.seeds_of(scenario).into_iter().map(|seed| Run { scenario, seed }).collect();
         let begun = Instant::now();
-        let ran = at_once(&runs, options);
-        println!("{}", line(scenario, &ran, begun.elapsed()));
+        let ran = in_order(runs.len(), options.jobs, |at| one(&runs[at], options));
+        let figures: Vec<_> = ran.iter().flat_map(|ran| &ran.report.figures).collect();
+        let (table, missed) = goals::table(scenario.name, ran.len(), &figures);
+        println!("{}{table}", line(scenario, &ran, begun.elapsed()));
+        failed += missed;
         for (run, ran) in runs.iter().zip(&ran).filter(|(_, ran)| !ran.failures.is_empty()) {
             tell(run, ran);
         }
@@ -46,21 +51,28 @@ pub(crate) fn all(options: &Options) -> ExitCode {
         failed += broken;
         passed += ran.len() - broken;
     }
+    if let Some(seeds) = options.lab() {
+        let (held, broken) = lab::all(&seeds, options.jobs);
+        passed += held;
+        failed += broken;
+    }
     println!("{passed} passed, {failed} failed");
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// In the order of `runs`, however they end.
-fn at_once(runs: &[Run], options: &Options) -> Vec<Ran> {
+/// What `work` makes of each number below `count`, in their order, on so many threads.
+pub(crate) fn in_order<T: Send>(count: usize, jobs: usize, work: impl Fn(usize) -> T + Sync) -> Vec<T> {
     let (next, done) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     std::thread::scope(|scope| {
-        for _ in 0..options.jobs.min(runs.len()) {
+        for _ in 0..jobs.min(count) {
             scope.spawn(|| {
                 loop {
                     let at = next.fetch_add(1, Ordering::Relaxed);
-                    let Some(run) = runs.get(at) else { return };
-                    let ran = one(run, options);
-                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(at, ran);
+                    if at >= count {
+                        return;
+                    }
+                    let made = work(at);
+                    done.lock().unwrap_or_else(PoisonError::into_inner).insert(at, made);
                 }
             });
         }

@@ -139,6 +139,11 @@ pub struct Hop {
     pub time_left: Duration,
     /// Whether it may wait at the owner for a slot. Without it a busy owner refuses.
     pub may_queue: bool,
+    /// Without that: how long a wait at the owner it is worth. Where it would be longer, a busy owner refuses.
+    pub may_wait: Duration,
+    /// Whether the entry knows that the owner had better not be asked, and has nobody better. Without it an owner whose
+    /// backends are to be left alone refuses.
+    pub last_resort: bool,
     /// The zone that the entry's policies demand.
     pub zone: Zone,
     /// The tier that the entry's policies demand.
@@ -183,6 +188,10 @@ pub struct Refusal {
     /// The load of the backend that was asked for, fresh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
+    /// With `busy`: slots are not what is missing. Every backend that would do gave trouble and is left alone for now, so
+    /// whoever is only busy is better worth waiting for.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub left_alone: bool,
 }
 
 /// What stands in the way of a forwarded request.

@@ -6,6 +6,7 @@ mod backend;
 mod cells;
 mod client;
 mod load;
+mod machine;
 mod measure;
 mod peers;
 mod process;
@@ -94,7 +95,7 @@ fn drive(arguments: &Arguments) -> Result<()> {
 
     let nexus = arguments.nexus.clone().unwrap_or_else(|| env!("CARGO_BIN_EXE_nexus").into());
     let lab = Lab::open(nexus, !arguments.unpinned)?;
-    let mut results = Results { machine: machine(), ..Results::default() };
+    let mut results = Results { machine: machine::about(), ..Results::default() };
     let mut peers = Vec::new();
     for kind in kinds.iter().filter(|_| !cells.is_empty()) {
         match lab.start(*kind)? {
@@ -156,20 +157,4 @@ fn chosen_cells(names: &[String]) -> Result<Vec<Cell>> {
     }
     let with_load = names.iter().filter(|name| *name != IDLE);
     with_load.map(|name| cells::named(name).with_context(|| format!("there is no cell '{name}'"))).collect()
-}
-
-/// What the figures were made on.
-fn machine() -> String {
-    let file = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-    let cpu = file("/proc/cpuinfo");
-    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("\t: unknown");
-    let kernel = file("/proc/sys/kernel/osrelease");
-    let load = file("/proc/loadavg");
-    format!(
-        "{} cores, {}, Linux {}, load {} at the start",
-        process::cores(),
-        model.trim_start_matches(['\t', ':', ' ']),
-        kernel.trim(),
-        load.split(' ').next().unwrap_or_default(),
-    )
 }

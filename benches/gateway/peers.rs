@@ -10,7 +10,8 @@ use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::load;
-use crate::process::{Core, Process, find, pause};
+use crate::machine::find;
+use crate::process::{Core, Process, pause};
 use crate::script::Script;
 
 /// What all peers share.

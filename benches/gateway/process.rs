@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use crate::machine::{cores, find};
+
 /// A child process. It is killed when dropped.
 pub(crate) struct Process {
     child: Child,
@@ -100,17 +102,6 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-}
-
-/// Where `program` is, if it is installed.
-pub(crate) fn find(program: &str) -> Option<std::path::PathBuf> {
-    const PLACES: [&str; 5] = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/opt/homebrew/bin"];
-    PLACES.iter().map(|place| Path::new(place).join(program)).find(|path| path.is_file())
-}
-
-/// How many cores there are.
-pub(crate) fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// Waits, where there is no runtime to block.

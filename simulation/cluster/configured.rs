@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use nexus::config::{Backend, Config, Secrets};
+use nexus::api::digest;
+use nexus::config::{Backend, ClientSecret, Config, Secrets};
 use nexus::fleet::{Kind, Zone};
 use nexus::node::Blueprint;
 use nexus::route::{Policy, Privacy};
@@ -24,6 +25,9 @@ pub(super) fn blueprint(layout: &Layout, at: usize, names: &[String], backends: 
     config.discovery.enabled = layout.discovery;
     config.health_check.interval_seconds = 2;
     config.health_check.timeout_seconds = 1;
+    if let Some(size) = layout.queue {
+        config.queue.max_size = size;
+    }
     config.mesh.peer_name = names[at].clone();
     config.mesh.mdns = false;
     if layout.keyed {
@@ -40,7 +44,9 @@ pub(super) fn blueprint(layout: &Layout, at: usize, names: &[String], backends: 
     }];
     config.backends = backends.iter().filter(|backend| backend.character.owner == at).map(|b| entry(b)).collect();
     let (backends, _) = config.backend_specs(&|_| None);
-    let secrets = Secrets { admin_token: Some(client::ADMIN_TOKEN.to_owned()), ..Secrets::default() };
+    let client = |name: &&str| ClientSecret { name: (*name).to_owned(), sha256: digest(name), models: None };
+    let client_keys = layout.clients.iter().map(client).collect();
+    let secrets = Secrets { admin_token: Some(client::ADMIN_TOKEN.to_owned()), client_keys };
     Blueprint { config, backends, secrets }
 }
 

@@ -2,14 +2,19 @@
 //! everywhere is checked without being asked for.
 
 mod boot;
+mod burst;
 mod departures;
 mod forward;
 mod hang;
+mod hung;
 mod leave;
 mod load;
 mod loss;
 mod meta;
+mod overload;
+mod probe;
 mod restart;
+mod sessions;
 mod split;
 mod storm;
 mod time;
@@ -65,6 +70,12 @@ pub(crate) const ALL: &[Scenario] = &[
     scenario!("leave", "a peer stops under load, and loses nothing", 6, forward::layout(), leave::leave),
     scenario!("loss", "one datagram of twenty is lost", 6, Layout::of(3), loss::loss),
     scenario!("hang", "a backend takes requests and says nothing", 6, Layout::of(3), hang::hang),
+    scenario!("probe", "a backend gives trouble for minutes, and is probed", 3, Layout::of(3), probe::probe),
+    scenario!("hung", "of ten backends one takes requests and says nothing, under load", 3, hung::layout(), hung::hung),
+    scenario!("burst", "twelve requests at once for twelve slots", 3, burst::layout(), burst::burst),
+    scenario!("sessions", "conversations go on anywhere", 2, sessions::layout(), sessions::light),
+    scenario!("sessions-busy", "the same at three quarters of the load", 2, sessions::layout(), sessions::busy),
+    scenario!("overload", "ten times as much as the mesh can serve", 2, overload::layout(), overload::overload),
     scenario!("departures", "clients stream over one hop and leave", 6, departures::layout(), departures::departures),
     scenario!("time", "wall clocks jump", 6, Layout::of(3), time::time),
     scenario!("storm", "everything at once for a minute", 3, storm::layout(), storm::storm),

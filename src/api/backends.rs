@@ -13,7 +13,8 @@ use super::{Manage, View, respond};
 use crate::backend::{self, Detected};
 use crate::dialect::Fault;
 use crate::fleet::{
-    BackendFacts, BackendSpec, Kind, Load, Locality, Model, NAME_LIMIT, PeerState, Source, is_fit_name, root_url,
+    BackendFacts, BackendSpec, Breaker, Kind, Load, Locality, Model, NAME_LIMIT, PeerState, Source, is_fit_name,
+    root_url,
 };
 use crate::registry::Entry;
 
@@ -30,6 +31,8 @@ struct BackendView {
     priority: u32,
     pending_requests: u32,
     queued_requests: u32,
+    /// From others than its peer, as far as its server tells.
+    foreign_requests: u32,
     total_requests: u64,
     avg_latency_ms: Option<u32>,
     discovery_source: String,
@@ -39,6 +42,8 @@ struct BackendView {
     concurrency: Option<u32>,
     ttft_ms: Option<u32>,
     tokens_per_second: Option<f32>,
+    /// Its breakers that are not closed.
+    breakers: Vec<BreakerView>,
     last_check_seconds_ago: Option<u64>,
     last_error: Option<String>,
 }
@@ -52,6 +57,32 @@ struct ModelView {
     supports_tools: bool,
     supports_json_mode: bool,
     max_output_tokens: Option<u64>,
+    /// Whether it can answer at once; `null` where nobody knows.
+    loaded: Option<bool>,
+}
+
+/// A breaker that is not closed.
+#[derive(Serialize)]
+struct BreakerView {
+    /// `null` where it guards every model.
+    model: Option<String>,
+    kind: &'static str,
+    state: &'static str,
+    /// `null` where that is no matter of time.
+    seconds_until_probe: Option<u64>,
+    reason: String,
+}
+
+impl BreakerView {
+    fn of(breaker: &Breaker) -> Self {
+        BreakerView {
+            model: breaker.model.clone(),
+            kind: breaker.trouble.as_str(),
+            state: breaker.state(),
+            seconds_until_probe: breaker.seconds_until_probe(),
+            reason: breaker.to_string(),
+        }
+    }
 }
 
 impl ModelView {
@@ -64,14 +95,15 @@ impl ModelView {
             supports_tools: model.tools.is_yes(),
             supports_json_mode: model.json_mode.is_yes(),
             max_output_tokens: model.max_output_tokens,
+            loaded: model.residency.is_loaded(),
         }
     }
 }
 
 impl BackendView {
     fn of(facts: &BackendFacts, url: String, source: String, peer: &str) -> Self {
-        let BackendFacts { about, models, load } = facts;
-        let Load { in_flight, queued, total, concurrency, latency_ms, ttft_ms, tokens_per_second, .. } = *load;
+        let BackendFacts { about, models, load, breakers, .. } = facts;
+        let Load { in_flight, queued, foreign, total, concurrency, latency_ms, ttft_ms, tokens_per_second, .. } = *load;
         BackendView {
             id: about.name.clone(),
             name: about.name.clone(),
@@ -83,6 +115,7 @@ impl BackendView {
             priority: about.priority,
             pending_requests: in_flight,
             queued_requests: queued,
+            foreign_requests: foreign,
             total_requests: total,
             avg_latency_ms: latency_ms,
             discovery_source: source,
@@ -92,6 +125,7 @@ impl BackendView {
             concurrency,
             ttft_ms,
             tokens_per_second,
+            breakers: breakers.iter().map(BreakerView::of).collect(),
             last_check_seconds_ago: None,
             last_error: None,
         }
@@ -103,6 +137,7 @@ impl BackendView {
         BackendView {
             last_check_seconds_ago: condition.checked_at.map(|at| at.elapsed().as_secs()),
             last_error: condition.last_error.clone(),
+            breakers: entry.breakers().iter().map(BreakerView::of).collect(),
             ..BackendView::of(&entry.facts(), url, entry.spec.source.as_str().to_owned(), "self")
         }
     }
@@ -115,13 +150,8 @@ pub(super) async fn list(State(view): State<View>) -> Response {
         let (now, config) = (Instant::now(), mesh.config());
         for peer in mesh.peers().list.iter().filter(|peer| peer.state(now, config) != PeerState::Dead) {
             for backend in &peer.backends {
-                let facts = BackendFacts {
-                    about: backend.about.clone(),
-                    models: backend.models.iter().map(|model| (**model).clone()).collect(),
-                    load: backend.load,
-                };
                 let url = format!("http://{}", backend.about.endpoint);
-                backends.push(BackendView::of(&facts, url, format!("peer:{}", peer.name), &peer.name));
+                backends.push(BackendView::of(&backend.facts(now), url, format!("peer:{}", peer.name), &peer.name));
             }
         }
     }

@@ -49,7 +49,7 @@ struct BackendView {
 
 impl BackendView {
     fn of(facts: &BackendFacts, age: Option<Duration>) -> Self {
-        let BackendFacts { about, models, load } = facts;
+        let BackendFacts { about, models, load, .. } = facts;
         BackendView {
             name: about.name.clone(),
             r#type: about.kind.as_str(),
@@ -120,14 +120,7 @@ fn other(peer: &Peer, now: Instant, config: &crate::mesh::Config) -> PeerView {
     let backends: Vec<_> = peer
         .backends
         .iter()
-        .map(|backend| {
-            let facts = BackendFacts {
-                about: backend.about.clone(),
-                models: backend.models.iter().map(|model| (**model).clone()).collect(),
-                load: backend.load,
-            };
-            BackendView::of(&facts, Some(now.saturating_duration_since(backend.heard_at)))
-        })
+        .map(|backend| BackendView::of(&backend.facts(now), Some(now.saturating_duration_since(backend.heard_at))))
         .collect();
     PeerView {
         id: peer.id.to_string(),

@@ -8,6 +8,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use serde_json::Value;
 use tokio::time::Instant;
 
+use super::doubt::Doubt;
 use crate::env::HttpExchange;
 use crate::fleet::BackendSpec;
 
@@ -64,6 +65,22 @@ impl<'a> Ask<'a> {
         self.get_ok(path).await.ok().flatten()
     }
 
+    /// The same, where an answer that is not JSON is nonsense.
+    pub(super) async fn get_json(&self, path: &str, doubt: &mut Doubt) -> Option<Value> {
+        let (status, body) = self.exchange(Method::GET, path, Bytes::new()).await.ok()?;
+        let answer = serde_json::from_slice(&body).ok().filter(|_| status.is_success());
+        if answer.is_none() && status.is_success() {
+            doubt.raise();
+        }
+        answer
+    }
+
+    /// The text of a success, if there is one.
+    pub(super) async fn get_text(&self, path: &str) -> Option<String> {
+        let (status, body) = self.exchange(Method::GET, path, Bytes::new()).await.ok()?;
+        status.is_success().then(|| String::from_utf8_lossy(&body).into_owned())
+    }
+
     /// The same with a JSON body.
     pub async fn post_maybe(&self, path: &str, body: &Value) -> Option<Value> {
         let (status, answer) = self.send(Method::POST, path, body.to_string().into()).await.ok()?;
@@ -71,6 +88,11 @@ impl<'a> Ask<'a> {
     }
 
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Option<Value>), ProbeError> {
+        let (status, answer) = self.exchange(method, path, body).await?;
+        Ok((status, serde_json::from_slice(&answer).ok()))
+    }
+
+    async fn exchange(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Bytes), ProbeError> {
         let late = Err(ProbeError::Late(self.timeout));
         if Instant::now() >= self.deadline {
             return late;
@@ -87,7 +109,7 @@ impl<'a> Ask<'a> {
             let status = reply.status();
             let body =
                 Limited::new(reply.into_body(), ANSWER_LIMIT).collect().await.map_err(|error| unreachable(&error))?;
-            Ok((status, serde_json::from_slice(&body.to_bytes()).ok()))
+            Ok((status, body.to_bytes()))
         };
         tokio::time::timeout_at(self.deadline, exchange).await.unwrap_or(late)
     }

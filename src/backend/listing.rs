@@ -5,7 +5,7 @@ use tokio::time::Instant;
 
 use super::Found;
 use super::ask::{Ask, ProbeError};
-use crate::fleet::{Kind, Model, Support};
+use crate::fleet::{Kind, Model, Residency, Support};
 
 pub(super) async fn probe(ask: &Ask<'_>, started: Instant, kind: Kind) -> Result<Found, ProbeError> {
     let body = ask.get_ok("/v1/models").await?;
@@ -31,10 +31,24 @@ fn model(entry: &Value, kind: Kind) -> Option<Model> {
     model.tools = Support::known(capable("tools"));
     model.json_mode = Support::known(capable("json_mode"));
     if kind == Kind::Vllm {
-        // Guided decoding is part of every vLLM server.
+        // Guided decoding is part of every vLLM server, and what it lists it has in memory.
         model.json_mode = Support::Yes;
+        model.residency = Residency::Loaded;
+    }
+    if kind == Kind::LlamaCpp {
+        model.residency = residency(entry.pointer("/status/value").and_then(Value::as_str));
     }
     Some(model)
+}
+
+/// What llama.cpp's router says of where a model is.
+fn residency(said: Option<&str>) -> Residency {
+    match said {
+        Some("loaded") => Residency::Loaded,
+        Some("loading") => Residency::Loading,
+        Some("unloaded" | "sleeping" | "downloading" | "downloaded") => Residency::Unloaded,
+        _ => Residency::Unknown,
+    }
 }
 
 #[cfg(test)]
@@ -52,6 +66,8 @@ mod tests {
         assert_eq!(models[0].id, "Qwen/Qwen2.5-7B-Instruct");
         assert_eq!(models[0].context_length, Some(32_768));
         assert_eq!(models[0].tools, Support::Unknown, "nobody said no");
+        assert_eq!(models[0].residency, Residency::Loaded);
+        assert_eq!(read(&body, Kind::Generic).expect("a list")[0].residency, Residency::Unknown);
     }
 
     #[test]

@@ -2,13 +2,18 @@
 //! a backend's kind; it holds no state of its own.
 
 mod ask;
+mod busy;
 mod call;
 mod detect;
+mod doubt;
 mod guess;
 mod listing;
 mod llamacpp;
 mod lmstudio;
 mod ollama;
+#[cfg(test)]
+mod testing;
+mod vllm;
 
 use std::time::Duration;
 
@@ -16,8 +21,10 @@ use tokio::time::Instant;
 
 use crate::env::HttpExchange;
 use crate::fleet::{BackendSpec, Kind, Model};
+use doubt::{Complaints, Doubt};
 
 pub use ask::{Ask, ProbeError};
+pub use busy::{Busy, busy};
 pub use call::request;
 pub use detect::{Detected, detect};
 
@@ -25,6 +32,10 @@ pub use detect::{Detected, detect};
 #[derive(Default)]
 pub struct Memory {
     ollama: ollama::Shown,
+    llamacpp: llamacpp::Slots,
+    complaints: Complaints,
+    /// Nobody had anything there when it was asked last.
+    pub found_idle: bool,
     /// It said what it is, and it is no Nexus node.
     is_no_node: bool,
 }
@@ -58,15 +69,17 @@ pub async fn probe(
     let ask = Ask::new(http, spec, timeout);
     let started = Instant::now();
     let ask_what_it_is = async { if memory.is_no_node { Some(false) } else { detect::is_node(&ask).await } };
+    let mut doubt = Doubt::default();
     let ask_what_it_has = async {
         match spec.kind {
-            Kind::Ollama => ollama::probe(&ask, started, &mut memory.ollama).await,
-            Kind::LlamaCpp => llamacpp::probe(&ask, started).await,
-            Kind::LmStudio => lmstudio::probe(&ask, started).await,
-            _ => listing::probe(&ask, started, spec.kind).await,
+            Kind::Ollama => (ollama::PS, ollama::probe(&ask, started, &mut memory.ollama, &mut doubt).await),
+            Kind::LlamaCpp => (llamacpp::PROPS, llamacpp::probe(&ask, started, &mut memory.llamacpp, &mut doubt).await),
+            Kind::LmStudio => (lmstudio::NATIVE, lmstudio::probe(&ask, started, &mut doubt).await),
+            _ => ("/v1/models", listing::probe(&ask, started, spec.kind).await),
         }
     };
-    let (is_node, found) = tokio::join!(ask_what_it_is, ask_what_it_has);
+    let (is_node, (question, found)) = tokio::join!(ask_what_it_is, ask_what_it_has);
+    memory.complaints.note(&spec.name, question, &doubt);
     // Another server may listen there after an outage.
     memory.is_no_node = is_node == Some(false) && found.is_ok();
     if is_node == Some(true) {

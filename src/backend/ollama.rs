@@ -1,5 +1,7 @@
-//! Ollama: `/api/tags` lists, `/api/show` describes. What was shown is remembered by digest, so a check of a hundred
-//! unchanged models is one request.
+//! Ollama: `/api/tags` lists, `/api/show` describes, `/api/ps` says what is in memory. What was shown is remembered by
+//! digest, so a check of a hundred unchanged models is two requests.
+
+mod ps;
 
 use std::collections::HashMap;
 
@@ -9,23 +11,35 @@ use tokio::time::Instant;
 
 use super::Found;
 use super::ask::{Ask, ProbeError};
+use super::doubt::Doubt;
 use crate::fleet::{Model, Support};
+
+pub(super) use ps::PS;
 
 /// Models by name and digest, as they were shown.
 #[derive(Default)]
 pub(super) struct Shown(HashMap<(String, String), Model>);
 
-pub(super) async fn probe(ask: &Ask<'_>, started: Instant, shown: &mut Shown) -> Result<Found, ProbeError> {
+pub(super) async fn probe(
+    ask: &Ask<'_>,
+    started: Instant,
+    shown: &mut Shown,
+    doubt: &mut Doubt,
+) -> Result<Found, ProbeError> {
     let body = ask.get_ok("/api/tags").await?;
     let latency = started.elapsed();
     let Some(tags) = body.as_ref().and_then(read_tags) else {
         return Ok(Found { latency, models: None, slots: None });
     };
     shown.0.retain(|tag, _| tags.contains(tag));
-    show(ask, &tags, shown).await;
+    let ((), running) = tokio::join!(show(ask, &tags, shown), ps::ask(ask, doubt));
     // One that was not shown in time is asked for again at the next check; until then only its name is known.
     let model = |tag: &(String, String)| shown.0.get(tag).cloned().unwrap_or_else(|| Model::named(tag.0.as_str()));
-    Ok(Found { latency, models: Some(tags.iter().map(model).collect()), slots: None })
+    let mut models: Vec<Model> = tags.iter().map(model).collect();
+    if let Some(running) = running {
+        models.iter_mut().for_each(|model| running.apply(model));
+    }
+    Ok(Found { latency, models: Some(models), slots: None })
 }
 
 /// How many models are asked about at once.
@@ -101,6 +115,9 @@ mod tests {
 
     impl HttpExchange for Slow {
         fn send(&self, request: http::Request<Full<Bytes>>) -> BoxFuture<'static, Result<Reply, ExchangeError>> {
+            if request.uri().path() == PS {
+                return Box::pin(async { Ok(http::Response::new(full(r#"{"models":[]}"#))) });
+            }
             if request.uri().path() == "/api/tags" {
                 let tags: Vec<_> =
                     (0..self.models).map(|n| json!({"name": format!("m{n:02}"), "digest": "d"})).collect();
@@ -122,7 +139,8 @@ mod tests {
         let spec = BackendSpec::new("o", url, Kind::Ollama, Source::Static);
         let began = Instant::now();
         let ask = Ask::new(slow, &spec, Duration::from_secs(5));
-        let Found { models, .. } = probe(&ask, began, shown).await.expect("it answers");
+        let found = probe(&ask, began, shown, &mut Doubt::default()).await;
+        let Found { models, .. } = found.expect("it answers");
         (models.expect("a list"), began.elapsed())
     }
 

@@ -72,7 +72,7 @@ fn draw(style: Style, plan: &Value) -> String {
         };
         let why = match candidate["reason"].as_str() {
             Some(reason) => format!("{}: {}", text(&candidate["rule"]), render::clean(reason)),
-            None => terms["total"].as_u64().map_or_else(|| "-".to_owned(), |score| format!("score {score}")),
+            None => kept_because(candidate),
         };
         let age = candidate["fact_age_ms"].as_u64().map_or_else(|| "own".to_owned(), |age| format!("{age}ms"));
         [
@@ -116,6 +116,32 @@ fn draw(style: Style, plan: &Value) -> String {
     page
 }
 
+/// Its score or the time its answer would take, and what keeps requests away from it.
+fn kept_because(candidate: &Value) -> String {
+    let terms = &candidate["terms"];
+    let rank = terms["total"].as_u64().map(|score| format!("score {score}")).or_else(|| expected(terms));
+    let breakers = candidate["breakers"].as_array().into_iter().flatten();
+    let reasons = breakers.filter_map(|breaker| breaker["reason"].as_str().map(render::clean));
+    let words: Vec<String> = rank.into_iter().chain(reasons).collect();
+    if words.is_empty() { "-".to_owned() } else { words.join("; ") }
+}
+
+/// How long the answer would take, and what of it is not writing.
+fn expected(terms: &Value) -> Option<String> {
+    let seconds = |key: &str| terms[key].as_f64().map(|millis| millis / 1000.0);
+    let mut text = format!("about {:.1} s", seconds("expected_ms")?);
+    if let Some(wait) = seconds("wait_ms").filter(|wait| *wait > 0.0) {
+        text.push_str(&format!(", {wait:.1} s of it waiting"));
+    }
+    if let Some(held) = terms["held_tokens"].as_u64().filter(|held| *held > 0) {
+        text.push_str(&format!(", {held} tokens held"));
+    }
+    if matches!(terms["residency"].as_str(), Some("unloaded" | "loading")) {
+        text.push_str(", not loaded");
+    }
+    Some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,7 +153,11 @@ mod tests {
             "aliases": [["gpt-4", "llama3"]],
             "candidates": [
                 {"rank": 1, "peer": "desk", "backend": "gpu", "model": "llama3", "verdict": "kept", "fact_age_ms": null,
-                 "terms": {"in_flight": 1, "queued": 0, "concurrency": 4, "total": 99}},
+                 "terms": {"in_flight": 1, "queued": 0, "concurrency": 4, "total": 99},
+                  "breakers": [{"kind": "silence", "reason": "left alone for 12 s: it accepted a request and said nothing"}]},
+                {"rank": 2, "peer": "lab", "backend": "old", "model": "llama3", "verdict": "kept", "fact_age_ms": 80,
+                 "terms": {"in_flight": 2, "queued": 1, "concurrency": 2, "expected_ms": 6400, "wait_ms": 4000,
+                           "held_tokens": 512, "residency": "unloaded"}},
                 {"peer": "lab", "backend": "cloud", "model": "llama3", "verdict": "rejected", "rule": "privacy",
                  "reason": "its zone is open", "fact_age_ms": 120, "terms": {"in_flight": 0, "queued": 0, "concurrency": null}},
             ],
@@ -138,7 +168,8 @@ mod tests {
         for words in [
             "1/4",
             "own",
-            "score 99",
+            "score 99; left alone for 12 s: it accepted a request and said nothing",
+            "about 6.4 s, 4.0 s of it waiting, 512 tokens held, not loaded",
             "120ms",
             "privacy: its zone is open",
             "gpt-4 → llama3",

@@ -34,7 +34,7 @@ pub struct Backend {
     /// How capable it is, 1 to 5.
     #[serde(default)]
     pub tier: Tier,
-    /// How many requests it may have at once. Absent: not limited.
+    /// How many requests it may have at once. Absent: as many as its server says, or as it turns out to be good for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
     /// Whether other peers may use it.

@@ -17,6 +17,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     found.routing(config);
     found.mesh(config);
     found.auth(config);
+    found.quality(config);
     found.later(config);
     for (index, backend) in config.backends.iter().enumerate() {
         found.backend(&format!("backends[{index}]"), backend, &config.backends[..index]);
@@ -191,9 +192,17 @@ impl Found {
             }
             self.at_least_one("budget.reconciliation_interval_secs", budget.reconciliation_interval_secs.unwrap_or(1));
         }
-        if !(0.0..=1.0).contains(&config.quality.error_rate_threshold) {
-            self.add("quality.error_rate_threshold", "is a share: use 0.0 to 1.0");
+    }
+
+    fn quality(&mut self, config: &Config) {
+        let quality = &config.quality;
+        let share = quality.error_rate_threshold;
+        if !(share > 0.0 && share <= 1.0) {
+            self.add("quality.error_rate_threshold", "is a share: use more than 0.0, at most 1.0");
         }
+        self.at_least_one("quality.min_samples", quality.min_samples.into());
+        self.at_least_one("quality.ttft_penalty_threshold_ms", quality.ttft_penalty_threshold_ms.into());
+        self.at_least_one("quality.metrics_interval_seconds", quality.metrics_interval_seconds);
     }
 
     fn backend(&mut self, at: &str, backend: &Backend, before: &[Backend]) {

@@ -39,32 +39,6 @@ pub enum HardLimitAction {
     BlockAll,
 }
 
-/// `[quality]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Quality {
-    /// Share of failed requests from which a backend is left out.
-    pub error_rate_threshold: f32,
-    /// Requests before a share is believed.
-    pub min_samples: u32,
-    /// Milliseconds to the first token from which the score is lowered.
-    #[serde(alias = "ttft_threshold_ms")]
-    pub ttft_penalty_threshold_ms: u32,
-    /// Seconds between updates.
-    pub metrics_interval_seconds: u64,
-}
-
-impl Default for Quality {
-    fn default() -> Self {
-        Quality {
-            error_rate_threshold: 0.5,
-            min_samples: 10,
-            ttft_penalty_threshold_ms: 3000,
-            metrics_interval_seconds: 30,
-        }
-    }
-}
-
 /// `[lifecycle]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -114,7 +88,7 @@ impl Default for Fleet {
 }
 
 /// Sections that are read and checked, but wait for the part that acts on them.
-pub(super) const WAITING: [&str; 4] = ["budget", "quality", "lifecycle", "fleet"];
+pub(super) const WAITING: [&str; 3] = ["budget", "lifecycle", "fleet"];
 
 /// What is set, by file or environment, but waits for a part that is not built.
 pub(super) fn without_effect(config: &Config, set: &Table) -> Vec<String> {

@@ -24,7 +24,7 @@ pub(crate) use edit::create;
 pub use edit::{Editor, WriteError};
 pub use environment::{Lookup, process};
 pub use example::{example, first, minimal};
-pub use later::{Budget, Fleet, HardLimitAction, Lifecycle, Quality};
+pub use later::{Budget, Fleet, HardLimitAction, Lifecycle};
 pub use load::{DEFAULT_FILE, LoadError, Loaded, Problems, Sources, load};
 pub use secrets::{ADMIN_TOKEN, ClientSecret, Secrets};
 
@@ -54,7 +54,7 @@ pub struct Config {
     /// What is written to the log.
     pub logging: crate::telemetry::Config,
     /// When a backend counts as bad.
-    pub quality: Quality,
+    pub quality: crate::registry::Quality,
     /// How requests wait for a slot.
     pub queue: crate::queue::Config,
     /// How models are loaded and unloaded.

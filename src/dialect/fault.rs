@@ -56,6 +56,19 @@ impl Fault {
         Self::new(StatusCode::BAD_REQUEST, "capability_mismatch", CLIENT, message)
     }
 
+    /// The same, where the request is too long for it: about `needed` tokens, where at most `most` are held. `fitting` names
+    /// the models that would hold it.
+    #[must_use]
+    pub fn too_long(mut self, needed: u64, most: u64, fitting: &[&str]) -> Self {
+        let fitting: Vec<&str> = fitting.iter().copied().take(MAX_LISTED).collect();
+        let advice = match fitting.is_empty() {
+            true => "Shorten it".to_owned(),
+            false => format!("Shorten it, or ask for one that holds it: {}", fitting.join(", ")),
+        };
+        self.message.push_str(&format!(". The request needs about {needed} tokens, and {most} are held. {advice}"));
+        self.with_context(json!({ "needed_tokens": needed, "held_tokens": most, "fitting_models": fitting }))
+    }
+
     /// Who asks has not shown who it is.
     pub fn unauthorized(message: impl Into<String>) -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "invalid_api_key", CLIENT, message)
@@ -161,7 +174,7 @@ impl Fault {
         Self::unavailable(POLICY, message).with_context(context)
     }
 
-    /// No request can wait any more: the queue holds `depth`. Within `eta` seconds those have been served or turned away.
+    /// No request can wait any more: the queue holds `depth`. Within `eta` seconds those should have been served.
     pub fn queue_full(model: &str, eta: u64, depth: usize, priority: &str) -> Self {
         let model = shown(model);
         let message = format!("All backends of model '{model}' are busy and the queue is full");
@@ -183,11 +196,11 @@ impl Fault {
         Self::unavailable(SERVER, message).retry_after(1)
     }
 
-    /// Every slot of every backend of the model is taken.
-    pub fn busy(model: &str) -> Self {
+    /// Every slot of every backend of the model is taken. In `eta` seconds one should be free.
+    pub fn busy(model: &str, eta: u64) -> Self {
         let model = shown(model);
         let message = format!("Every slot of every backend for model '{model}' is taken: try again shortly");
-        Self::unavailable(SERVER, message).retry_after(1)
+        Self::unavailable(SERVER, message).retry_after(eta)
     }
 
     /// A policy of the peer that owns the backend forbids it.

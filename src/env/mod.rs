@@ -9,6 +9,7 @@ mod net;
 mod place;
 mod seed;
 mod tasks;
+mod udp;
 
 use std::sync::Arc;
 use std::time::Duration;

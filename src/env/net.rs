@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::place::{self, Network};
+use super::udp::RealUdp;
 
 /// A byte stream to somebody.
 pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -88,7 +89,7 @@ impl Net for RealNet {
             let _ = socket.set_recv_buffer_size(UDP_BUFFER);
             let _ = socket.set_send_buffer_size(UDP_BUFFER);
             socket.bind(&address.into())?;
-            quinn::Runtime::wrap_udp_socket(&quinn::TokioRuntime, socket.into())
+            Ok(Arc::new(RealUdp::new(socket.into())?) as Arc<dyn quinn::AsyncUdpSocket>)
         })
     }
 

@@ -12,9 +12,13 @@ pub fn goes_to_backends(name: &HeaderName) -> bool {
     PASSED.contains(name) || PASSED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
 }
 
+/// In which a client names its conversation. Peers go by it.
+const SESSION: &str = "x-claude-code-session-id";
+
 /// Whether the peer that owns the backend is: what the backend wants to see, and what Nexus itself goes by.
 pub fn goes_to_peers(name: &HeaderName) -> bool {
-    goes_to_backends(name) || *name == header::CONTENT_TYPE || name.as_str().starts_with("x-nexus-")
+    let is_ours = name.as_str().starts_with("x-nexus-") || name == SESSION;
+    goes_to_backends(name) || *name == header::CONTENT_TYPE || is_ours
 }
 
 #[cfg(test)]
@@ -30,6 +34,8 @@ mod tests {
             ("anthropic-beta", true, true),
             ("traceparent", true, true),
             ("x-session-id", true, true),
+            ("x-session-affinity", true, true),
+            ("x-claude-code-session-id", false, true),
             ("content-type", false, true),
             ("x-nexus-strict", false, true),
             ("authorization", false, false),

@@ -73,6 +73,11 @@ impl Kind {
         }
     }
 
+    /// Whether it takes as many requests as come: it batches them, or has a vendor's machines behind it.
+    pub fn takes_any_number(self) -> bool {
+        self == Kind::Vllm || self.locality() == Locality::Cloud
+    }
+
     /// The zone a backend of this kind has unless the operator says otherwise.
     pub fn default_zone(self) -> Zone {
         match self.locality() {

@@ -1,8 +1,10 @@
 //! What a peer tells others of a backend: no URL with credentials, no key.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Load, Locality, Model, PeerId, Status, Tier, Zone};
+use super::{Breaker, Digest, Kind, Load, Locality, Model, Pace, PeerId, Status, Tier, Zone};
 
 /// One backend as its peer knows it.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +15,21 @@ pub struct BackendFacts {
     pub models: Vec<Model>,
     /// How busy it is: changes with every request.
     pub load: Load,
+    /// What serving has taught, by model.
+    pub served: Vec<ModelFacts>,
+    /// Those of its breakers that are not closed, each with its whole pause.
+    pub breakers: Vec<Breaker>,
+}
+
+/// What serving has taught of one model on one backend.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ModelFacts {
+    /// The model.
+    pub model: String,
+    /// How fast it is.
+    pub pace: Pace,
+    /// The prompts that it has read lately.
+    pub digest: Arc<Digest>,
 }
 
 /// The part of [`BackendFacts`] that changes seldom.
@@ -32,7 +49,7 @@ pub struct BackendAbout {
     /// How it is.
     #[serde(default)]
     pub status: Status,
-    /// Whether requests to it failed lately: it is used only where nothing else is left.
+    /// Whether all that it has is used only where nothing else is left: its breakers say so, or it said goodbye.
     #[serde(default)]
     pub suspect: bool,
     /// `host:port` with loopback replaced by the peer's own address.

@@ -1,19 +1,27 @@
 //! The words of the fleet: plain data that every floor above speaks in. No behaviour beyond parsing and printing.
 
 mod backend;
+mod breaker;
+mod digest;
 mod facts;
 mod load;
 mod model;
 mod needs;
+mod pace;
 mod peer;
 mod policy;
+mod prefix;
 
 pub use backend::{
     BackendSpec, InvalidUrl, Kind, Locality, NAME_LIMIT, Source, Status, UnknownKind, fit_name, is_fit_name, root_url,
 };
-pub use facts::{BackendAbout, BackendFacts, Server};
+pub use breaker::{Breaker, Standing, Trouble};
+pub use digest::{Digest, InvalidDigest, MAX_HASHES, Recent};
+pub use facts::{BackendAbout, BackendFacts, ModelFacts, Server};
 pub use load::Load;
-pub use model::{Model, Support};
+pub use model::{Model, Residency, Support};
 pub use needs::Needs;
+pub use pace::{FASTEST, Pace};
 pub use peer::{PEER_SERVICE, PeerId, PeerState};
 pub use policy::{Tier, TierOutOfRange, UnknownZone, Zone};
+pub use prefix::{MAX_LANDMARKS, Mark, Piece, Prefix};

@@ -38,6 +38,37 @@ impl Support {
     }
 }
 
+/// Whether a model is in its server's memory: what is not must be loaded before it can answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Residency {
+    /// It is on disk only.
+    Unloaded,
+    /// It is on its way into memory.
+    Loading,
+    /// It can answer at once.
+    Loaded,
+    /// Nobody said.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl Residency {
+    /// Whether it can answer at once, where that is known.
+    pub fn is_loaded(self) -> Option<bool> {
+        match self {
+            Residency::Loaded => Some(true),
+            Residency::Unloaded | Residency::Loading => Some(false),
+            Residency::Unknown => None,
+        }
+    }
+
+    fn is_unknown(&self) -> bool {
+        *self == Residency::Unknown
+    }
+}
+
 /// A model as one backend offers it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -58,6 +89,9 @@ pub struct Model {
     pub json_mode: Support,
     /// Embeddings.
     pub embeddings: Support,
+    /// Whether it is in memory there.
+    #[serde(skip_serializing_if = "Residency::is_unknown")]
+    pub residency: Residency,
 }
 
 impl Model {
@@ -91,5 +125,22 @@ mod tests {
     fn fields_of_a_later_version_are_skipped() {
         let model: Model = serde_json::from_str(r#"{"id":"m","vision":"sometimes","smell":true}"#).expect("lenient");
         assert_eq!(model, Model::named("m"));
+        let model: Model = serde_json::from_str(r#"{"id":"m","residency":"half"}"#).expect("lenient");
+        assert_eq!(model.residency, Residency::Unknown);
+    }
+
+    #[test]
+    fn residency_is_left_out_where_nobody_knows() {
+        let told = |residency| serde_json::to_value(Model { residency, ..Model::named("m") }).expect("plain data");
+        assert_eq!(told(Residency::Unknown).get("residency"), None);
+        assert_eq!(told(Residency::Loaded)["residency"], "loaded");
+        for (residency, loaded) in [
+            (Residency::Loaded, Some(true)),
+            (Residency::Loading, Some(false)),
+            (Residency::Unloaded, Some(false)),
+            (Residency::Unknown, None),
+        ] {
+            assert_eq!(residency.is_loaded(), loaded);
+        }
     }
 }

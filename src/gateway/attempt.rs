@@ -6,15 +6,16 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
+use super::lesson::Sent;
 use super::outcome::{Answer, Miss, Step};
 use super::waiting::Grant;
 use super::{Ask, Gateway, left};
 use crate::backend;
 use crate::dialect;
 use crate::env::ExchangeError;
-use crate::exchange::{Cut, Hop, Reply};
+use crate::exchange::{Cut, Hop, Origin, Refusal, Reply};
 use crate::mesh::ForwardError;
-use crate::registry::InFlight;
+use crate::registry::{Entry, InFlight};
 use crate::route::Place;
 
 impl Gateway {
@@ -24,12 +25,17 @@ impl Gateway {
             Place::Here { backend } => {
                 let lease = match grant {
                     Grant::Slot(lease) => lease,
-                    _ => self.slot_of(backend)?,
+                    _ => self.slot_of(backend, step, ask)?,
                 };
                 self.attempt_here(lease, step, ask).await
             }
             Place::There { peer, backend, .. } => {
                 let Some(mesh) = &self.mesh else { return Err(Miss::Gone) };
+                let is_granted = matches!(grant, Grant::MayQueue);
+                if step.planned.suspect && step.has_better && !is_granted && self.may_wait(ask.request) {
+                    return Err(Miss::LeftAlone);
+                }
+                let away = self.abroad.begin(peer, backend);
                 let started = Instant::now();
                 let hop = Hop {
                     from: mesh.id().clone(),
@@ -39,66 +45,113 @@ impl Gateway {
                     hops_left: self.manner.max_hops.saturating_sub(1),
                     visited: vec![mesh.id().clone()],
                     time_left: before_us(left(step.deadline)),
-                    may_queue: matches!(grant, Grant::MayQueue),
+                    may_queue: is_granted,
+                    may_wait: step.planned.worth.min(self.manner.queue.max_wait()),
+                    last_resort: step.planned.suspect,
                     zone: step.planned.floors.zone,
                     tier: step.planned.floors.tier,
                 };
                 let forwarded = mesh.forward(peer, hop, ask.request, left(step.deadline)).await;
-                let reply = forwarded.map_err(|error| far_miss(error, started, step.deadline))?;
-                first_byte(reply, started, step.deadline, None).await
+                let reply = match forwarded {
+                    Ok(reply) => reply,
+                    Err(error) => {
+                        // Its owner has not counted what it refused: it is back before that word is taken in.
+                        drop(away);
+                        if let ForwardError::Refused(Refusal { load: Some(load), .. }) = &error {
+                            self.abroad.told(peer, backend, *load);
+                        }
+                        return Err(far_miss(error, started, step.deadline));
+                    }
+                };
+                if let Some(load) = reply.extensions().get().copied() {
+                    self.abroad.told(peer, backend, load);
+                }
+                let mut answer = first_byte(reply, started, step.deadline).await?;
+                answer.away = Some(away);
+                Ok(answer)
             }
         }
     }
 
-    /// A slot at once, unless others wait for one already.
-    fn slot_of(&self, backend: &str) -> Result<InFlight, Miss> {
+    /// A slot at once, unless others wait for one already, or the backend had better be left alone.
+    pub(super) fn slot_of(&self, backend: &str, step: &Step, ask: &Ask<'_>) -> Result<InFlight, Miss> {
         let Some(entry) = self.registry.snapshot().get(backend).cloned() else { return Err(Miss::Gone) };
         if self.queue.depth_of(backend) > 0 {
             return Err(Miss::Busy);
         }
+        if self.is_better_off_elsewhere(&entry, step, ask) {
+            return Err(Miss::LeftAlone);
+        }
         entry.begin().map_err(|_| Miss::Busy)
     }
 
-    async fn attempt_here(&self, lease: InFlight, step: &Step, ask: &Ask<'_>) -> Result<Answer, Miss> {
+    /// Whether the backend is to be left alone and somebody else may do, who is only busy, or whom nobody has asked yet.
+    /// Whoever planned this may not have known: another request may have become its probe since, or a peer has old news.
+    /// Where there is nobody else it comes back, as it does to a backend that has no slot.
+    fn is_better_off_elsewhere(&self, entry: &Entry, step: &Step, ask: &Ask<'_>) -> bool {
+        let suspect = step.planned.suspect;
+        let keeps_away = || entry.keeps_away(&step.planned.served.id);
+        if step.has_better && self.may_wait(ask.request) {
+            return suspect || keeps_away();
+        }
+        let comes_back = match &ask.request.origin {
+            Origin::Client => !suspect && self.may_wait(ask.request) && entry.may_serve(),
+            Origin::Peer(hop) => !hop.may_queue && !hop.last_resort && (step.retries == 0 || step.is_again),
+        };
+        comes_back && keeps_away()
+    }
+
+    async fn attempt_here(&self, mut lease: InFlight, step: &Step, ask: &Ask<'_>) -> Result<Answer, Miss> {
         let Ask { request, asked, .. } = ask;
-        let entry = lease.entry().clone();
+        if asked.stream {
+            lease.will_stream(&step.planned.served);
+        }
+        let sent = Sent::now(lease.entry(), &step.planned.served, ask.prefix, asked.needs.prompt_bytes);
+        lease.sends(&step.planned.served);
         let started = Instant::now();
         let body = dialect::splice(&request.body, asked.model_span.clone(), &step.planned.served.id);
-        let outgoing = backend::request(&entry.spec, request.endpoint, &request.id, &request.headers, body);
+        let outgoing = backend::request(&lease.entry().spec, request.endpoint, &request.id, &request.headers, body);
         let reply = match tokio::time::timeout_at(step.deadline, self.http.send(outgoing)).await {
             Ok(Ok(reply)) => reply,
-            Ok(Err(error)) => {
-                entry.unreachable();
-                return Err(match error {
-                    ExchangeError::Connect(why) => Miss::Unreachable(why),
-                    ExchangeError::Broken(why) => Miss::Broken(why),
-                });
+            Ok(Err(ExchangeError::Connect(why))) => {
+                lease.refused();
+                return Err(Miss::Unreachable(why));
+            }
+            Ok(Err(ExchangeError::Broken(why))) => {
+                lease.broken();
+                return Err(Miss::Broken(why));
             }
             Err(_) => {
-                entry.silent();
+                lease.silent();
                 return Err(Miss::Silent(started.elapsed()));
             }
         };
         let status = reply.status();
         if status.is_server_error() {
-            entry.failed();
+            // What it has never learned to do is no trouble that passes.
+            if status != StatusCode::NOT_IMPLEMENTED {
+                lease.failed();
+            }
             return Err(Miss::Status(status));
         }
-        let mut answer =
-            first_byte(reply, started, step.deadline, Some(lease)).await.inspect_err(|miss| match miss {
-                Miss::Silent(_) => entry.silent(),
-                _ => entry.unreachable(),
-            })?;
+        let mut answer = first_byte(reply, started, step.deadline).await.inspect_err(|miss| match miss {
+            Miss::Silent(_) => lease.silent(),
+            _ => lease.broken(),
+        })?;
         if is_temporary(status) {
             // What is kept in hand must keep no slot: somebody else may be waiting for it, with ours in hand.
-            answer.lease = None;
             return Err(Miss::Later(Box::new(answer)));
         }
         if status.is_success() && !asked.stream && !looks_like_json(answer.first.as_deref()) {
-            entry.failed();
+            lease.failed();
             return Err(Miss::Broken("what came is not JSON".to_owned()));
         }
-        entry.answered(answer.ttft);
+        lease.answered(answer.ttft, !status.is_client_error());
+        lease.flows();
+        answer.lease = Some(lease);
+        if status.is_success() {
+            answer.lesson = Some(sent.answered(ask.prefix, answer.ttft));
+        }
         Ok(answer)
     }
 }
@@ -123,12 +176,7 @@ fn looks_like_json(first: Option<&[u8]>) -> bool {
 }
 
 /// Waits for the first byte of the body: until it is there, another candidate may still be tried.
-async fn first_byte(
-    reply: Reply,
-    started: Instant,
-    deadline: Instant,
-    lease: Option<InFlight>,
-) -> Result<Answer, Miss> {
+async fn first_byte(reply: Reply, started: Instant, deadline: Instant) -> Result<Answer, Miss> {
     let (parts, mut body) = reply.into_parts();
     let first = loop {
         match tokio::time::timeout_at(deadline, body.frame()).await {
@@ -143,7 +191,14 @@ async fn first_byte(
             },
         }
     };
-    Ok(Answer { reply: Reply::from_parts(parts, body), first, lease, ttft: started.elapsed() })
+    Ok(Answer {
+        reply: Reply::from_parts(parts, body),
+        first,
+        lease: None,
+        away: None,
+        lesson: None,
+        ttft: started.elapsed(),
+    })
 }
 
 fn broken(cut: Cut) -> Miss {

@@ -1,5 +1,6 @@
 //! Why a request got no answer, and how that is told: to a client as an error in its own shape, to a peer as a refusal.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header;
@@ -8,6 +9,7 @@ use super::outcome::{Miss, Missed};
 use super::record::Trip;
 use crate::dialect::{BadRequest, Fault};
 use crate::exchange::{Refusal, RefusalReason, Reply};
+use crate::fleet::Model;
 use crate::queue::Priority;
 use crate::route::{Plan, Verdict};
 
@@ -17,8 +19,8 @@ pub(super) enum Failure {
     Bad(BadRequest),
     /// This node serves as many requests as it may.
     Overloaded(u32),
-    /// As many wait for a slot as may.
-    QueueFull { max_wait: Duration, depth: usize, priority: Priority },
+    /// As many wait for a slot as may. `wait` is what one more would be expected to wait.
+    QueueFull { wait: Duration, depth: usize, priority: Priority },
     /// No slot became free in time.
     QueueTimeout { waited: Duration, depth: usize, priority: Priority },
     /// The client's key is not good for this model.
@@ -42,13 +44,13 @@ pub(super) struct Told {
 }
 
 impl Failure {
-    /// As a client is told. `every_model` names all that could have been asked for.
-    pub(super) fn told(self, trip: &Trip, every_model: impl Fn() -> Vec<String>, patience: Duration) -> Told {
+    /// As a client is told. `every_model` is all that could have been asked for, sorted by name.
+    pub(super) fn told(self, trip: &Trip, every_model: impl Fn() -> Vec<Arc<Model>>, patience: Duration) -> Told {
         let fault = match self {
             Failure::Bad(bad) => Fault::bad_request(bad.to_string()),
             Failure::Overloaded(limit) => Fault::too_many_requests_at_once(limit),
-            Failure::QueueFull { max_wait, depth, priority } => {
-                Fault::queue_full(&trip.asked, whole_seconds(max_wait), depth, priority.as_str())
+            Failure::QueueFull { wait, depth, priority } => {
+                Fault::queue_full(&trip.asked, whole_seconds(wait), depth, priority.as_str())
             }
             Failure::QueueTimeout { waited, depth, priority } => {
                 Fault::queue_timeout(&trip.asked, whole_seconds(waited), depth, priority.as_str())
@@ -64,6 +66,8 @@ impl Failure {
 
     /// As a peer is told.
     pub(super) fn refusal(self, trip: &Trip) -> Refusal {
+        let left_alone = matches!(&self, Failure::AllMissed(missed)
+            if missed.iter().all(|missed| matches!(missed.miss, Miss::LeftAlone)));
         let (reason, message) = match self {
             Failure::Bad(bad) => (RefusalReason::Malformed, bad.to_string()),
             Failure::Overloaded(_) => (RefusalReason::Busy, "this peer serves as many requests as it may".to_owned()),
@@ -76,16 +80,20 @@ impl Failure {
                 Verdict::RejectedByPolicy => (RefusalReason::Policy, format!("rejected by {}", plan.rejected_by())),
                 _ => (RefusalReason::NoBackend, format!("no backend for '{}' here now", trip.asked)),
             },
+            Failure::AllMissed(_) if left_alone => {
+                (RefusalReason::Busy, "what would do gave trouble and is left alone for now".to_owned())
+            }
             Failure::AllMissed(missed) if missed.iter().all(|missed| missed.miss.is_busy()) => {
                 (RefusalReason::Busy, "every slot is taken".to_owned())
             }
             Failure::AllMissed(missed) => {
-                let is_late = missed.last().is_some_and(|missed| missed.miss.is_late());
+                let last = missed.iter().rfind(|missed| !missed.miss.is_busy());
+                let is_late = last.is_some_and(|missed| missed.miss.is_late());
                 let reason = if is_late { RefusalReason::Late } else { RefusalReason::Failed };
-                (reason, missed.last().map(ToString::to_string).unwrap_or_default())
+                (reason, last.map(ToString::to_string).unwrap_or_default())
             }
         };
-        Refusal { reason, message, load: None }
+        Refusal { reason, message, load: None, left_alone }
     }
 }
 
@@ -102,22 +110,41 @@ pub(super) fn forbidden(caller: &str, model: &str) -> Fault {
 }
 
 /// What is told where the plan has nobody to try.
-pub(super) fn no_candidate(plan: &Plan, asked: &str, every_model: impl Fn() -> Vec<String>) -> Told {
+pub(super) fn no_candidate(plan: &Plan, asked: &str, every_model: impl Fn() -> Vec<Arc<Model>>) -> Told {
     let fault = match plan.verdict() {
-        Verdict::Incapable(missing) => Fault::capability_mismatch(asked, &missing),
+        Verdict::Incapable(missing) => {
+            let fault = Fault::capability_mismatch(asked, &missing);
+            match plan.too_long() {
+                Some((needed, most)) => fault.too_long(needed, most, &names(holding(&every_model(), needed))),
+                None => fault,
+            }
+        }
         Verdict::NoHealthyBackend => Fault::no_healthy_backend(asked, plan.context()),
         Verdict::RejectedByPolicy => {
             let rejection = Some((plan.rejection_reasons(), plan.rejection_details()));
             return Told { fault: Fault::rejected_by_policy(asked, &plan.rejected_by(), plan.context()), rejection };
         }
-        Verdict::NotFound | Verdict::Serve => Fault::model_not_found(asked, every_model().iter().map(String::as_str)),
+        Verdict::NotFound | Verdict::Serve => Fault::model_not_found(asked, names(every_model().iter())),
     };
     Told { fault, rejection: None }
 }
 
+/// Those that are known to hold so many tokens.
+fn holding(models: &[Arc<Model>], tokens: u64) -> impl Iterator<Item = &Arc<Model>> {
+    models.iter().filter(move |model| model.context_length.is_some_and(|limit| limit >= tokens))
+}
+
+/// Each name once.
+fn names<'m>(models: impl Iterator<Item = &'m Arc<Model>>) -> Vec<&'m str> {
+    let mut names: Vec<&str> = models.map(|model| model.id.as_str()).collect();
+    names.dedup();
+    names
+}
+
 fn all_missed(missed: &[Missed], trip: &Trip, patience: Duration) -> Fault {
     let Some(last) = missed.iter().rfind(|missed| !missed.miss.is_busy()) else {
-        return Fault::busy(&trip.asked);
+        let told = missed.iter().filter_map(Missed::told).map(|load| load.expected_wait());
+        return Fault::busy(&trip.asked, whole_seconds(told.min().unwrap_or_default().min(patience)));
     };
     match &last.miss {
         miss if miss.is_late() => Fault::gateway_timeout(&trip.asked, patience.as_secs()),

@@ -1,12 +1,16 @@
 //! What would be done with a request, now, with nothing sent to any backend. It makes the same survey and the same plan
 //! as a request would get; only chance, where a strategy uses it, may fall otherwise the next time.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::error::{Failure, forbidden, no_candidate};
-use super::{Gateway, check_caller, intent, survey};
+use super::{Ask, Gateway, check_caller, intent, survey};
 use crate::dialect::{self, Fault};
 use crate::exchange::Request;
+use crate::fleet::Breaker;
 use crate::route::{Candidate, Place, Plan, Rejection, Step, World};
 
 impl Gateway {
@@ -22,8 +26,10 @@ impl Gateway {
             return Err(Box::new(forbidden(&caller, &model)));
         }
         let chain = self.chain(request, &asked);
-        let world = survey::survey(&chain, &self.registry, self.mesh.as_ref(), &request.origin);
-        let plan = self.foresee(&intent(request, &asked, self.manner.max_hops), &chain, &world);
+        let prefix = dialect::prefix_of(&asked, &request.headers, self.manner.affinity_by_user);
+        let ask = Ask { request, asked: &asked, chain: &chain, prefix: prefix.as_ref() };
+        let world = self.survey(&ask);
+        let plan = self.foresee(&intent(&ask, self.manner.max_hops), &chain, &world);
 
         let kept = plan.steps.iter().enumerate().map(|(at, step)| self.kept(at, step, &world));
         let rejected = plan.rejections.iter().map(|rejection| self.rejected(rejection, &world));
@@ -58,10 +64,19 @@ impl Gateway {
         told["verdict"] = "kept".into();
         told["rank"] = (at + 1).into();
         told["fallback"] = step.fallback.into();
+        for (term, time) in [("wait_ms", step.estimate.wait), ("service_ms", step.estimate.service)] {
+            told["terms"][term] = millis(time).into();
+        }
+        told["terms"]["expected_ms"] = millis(step.estimate.total()).into();
+        told["terms"]["held_tokens"] = step.estimate.held.into();
         if let Some(score) = step.score {
-            for (term, value) in
-                [("priority", score.priority), ("load", score.load), ("latency", score.latency), ("total", score.total)]
-            {
+            for (term, value) in [
+                ("priority", score.priority),
+                ("load", score.load),
+                ("latency", score.latency),
+                ("ttft_penalty", score.penalty),
+                ("total", score.total),
+            ] {
                 told["terms"][term] = value.into();
             }
         }
@@ -89,13 +104,45 @@ impl Gateway {
             "backend": place.backend(),
             "model": model,
             "terms": candidate.map(terms).unwrap_or_else(|| json!({})),
+            "breakers": self.breakers(place, model).iter().map(told_breaker).collect::<Vec<_>>(),
             "fact_age_ms": candidate.and_then(|candidate| candidate.fact_age).map_or(Value::Null, |age| json!(age.as_millis())),
         })
+    }
+
+    /// The breakers that guard `model` at a place and are not closed.
+    fn breakers(&self, place: &Place, model: &str) -> Vec<Breaker> {
+        let mut breakers = match (place, &self.mesh) {
+            (Place::Here { backend }, _) => {
+                self.registry.snapshot().get(backend).map(|entry| entry.breakers()).unwrap_or_default()
+            }
+            (Place::There { peer, backend, .. }, Some(mesh)) => {
+                let (peers, now) = (mesh.peers(), Instant::now());
+                let theirs =
+                    peers.get(peer).and_then(|peer| peer.backends.iter().find(|one| one.about.name == **backend));
+                theirs.map(|backend| backend.breakers(now).collect()).unwrap_or_default()
+            }
+            (Place::There { .. }, None) => Vec::new(),
+        };
+        breakers.retain(|breaker| breaker.guards(model));
+        breakers
     }
 
     fn peer_of(&self, place: &Place) -> String {
         place.peer_name().map_or_else(|| self.here().to_string(), ToString::to_string)
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn told_breaker(breaker: &Breaker) -> Value {
+    json!({
+        "kind": breaker.trouble.as_str(),
+        "state": breaker.state(),
+        "seconds_until_probe": breaker.seconds_until_probe(),
+        "reason": breaker.to_string(),
+    })
 }
 
 /// What the rank of a candidate goes by.
@@ -110,7 +157,10 @@ fn terms(candidate: &Candidate) -> Value {
         "in_flight": load.in_flight,
         "queued": load.queued,
         "concurrency": load.concurrency,
-        "expected_wait_ms": u64::try_from(load.expected_wait().as_millis()).unwrap_or(u64::MAX),
+        "expected_wait_ms": millis(load.expected_wait()),
+        "residency": candidate.residency,
+        "prefill_tokens_per_second": candidate.pace.prefill,
+        "decode_tokens_per_second": candidate.pace.decode,
         "latency_ms": load.latency_ms,
         "ttft_ms": load.ttft_ms,
         "tokens_per_second": load.tokens_per_second,

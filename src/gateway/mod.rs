@@ -5,6 +5,7 @@ mod attempt;
 mod error;
 mod explain;
 mod heartbeat;
+mod lesson;
 mod notes;
 mod outcome;
 mod record;
@@ -28,11 +29,13 @@ use tokio_util::sync::CancellationToken;
 use crate::dialect::{self, Inspection};
 use crate::env::{Dice, Env, HttpExchange};
 use crate::exchange::{Endpoint, Origin, Refusal, Reply, Request, Serve};
-use crate::fleet::Load;
+use crate::fleet::{Load, Prefix};
 use crate::mesh::Mesh;
 use crate::queue::Queue;
-use crate::registry::{InFlight, Registry};
-use crate::route::{self, Chain, Chance, Floors, Intent, Plan, Rules, TierMode};
+use crate::registry::{Abroad, InFlight, Registry};
+use crate::route::{self, Chain, Chance, Floors, Intent, Plan, Prompt, Rules, Strategy, TierMode};
+
+pub use survey::{Hearsay, Sources, survey};
 
 use error::Failure;
 use outcome::{Answer, Step};
@@ -55,6 +58,8 @@ pub struct Manner {
     pub queue: crate::queue::Config,
     /// Hops a request of a client may take.
     pub max_hops: u8,
+    /// `user` of a request names its conversation.
+    pub affinity_by_user: bool,
     /// Write the beginning of prompts to the log.
     pub log_prompts: bool,
     /// The name of this peer.
@@ -72,6 +77,7 @@ pub struct Gateway {
     rules: Rules,
     manner: Manner,
     registry: Arc<Registry>,
+    abroad: Arc<Abroad>,
     mesh: Option<Mesh>,
     http: Arc<dyn HttpExchange>,
     slots: Arc<Semaphore>,
@@ -95,6 +101,7 @@ impl Gateway {
             cutting: CancellationToken::new(),
             manner,
             registry,
+            abroad: Arc::default(),
             mesh,
             http: env.http.clone(),
             turn: AtomicU64::new(0),
@@ -159,7 +166,8 @@ impl Gateway {
         check_caller(request, &asked)?;
 
         let chain = self.chain(request, &asked);
-        let ask = Ask { request, asked: &asked, chain: &chain };
+        let prefix = dialect::prefix_of(&asked, &request.headers, self.manner.affinity_by_user);
+        let ask = Ask { request, asked: &asked, chain: &chain, prefix: prefix.as_ref() };
         let mut plan = self.plan(&ask);
         trip.planned(&chain, &plan);
 
@@ -167,16 +175,22 @@ impl Gateway {
         let mut turns = Turns::new(&plan, self.manner.max_retries);
         loop {
             let (step, grant) = match turns.next(deadline, asked.stream) {
-                Some(step) => (step, Grant::None),
+                Some(step) if step.is_again => {
+                    tokio::time::sleep(AGAIN_PAUSE.min(left(deadline))).await;
+                    (step, Grant::None)
+                }
+                Some(step) => match self.grant(step, &mut turns, &ask, deadline, trip).await? {
+                    Some(granted) => granted,
+                    None => {
+                        plan = self.plan_anew(&mut turns, &ask)?;
+                        continue;
+                    }
+                },
                 None => match self.wait(&mut turns, &ask, deadline, trip).await {
                     Ok(Waited::Granted(step, grant)) => (*step, grant),
                     Ok(Waited::ForNobody) => break,
                     Ok(Waited::InVain) => {
-                        plan = self.plan(&ask);
-                        if plan.steps.is_empty() {
-                            return Err(Failure::NobodyLeft(Box::new(plan)));
-                        }
-                        turns.renew(&plan);
+                        plan = self.plan_anew(&mut turns, &ask)?;
                         continue;
                     }
                     // What a backend said is more than that another had no slot.
@@ -184,12 +198,16 @@ impl Gateway {
                     Err(failure) => return Err(failure),
                 },
             };
-            if step.is_again {
-                tokio::time::sleep(AGAIN_PAUSE.min(left(deadline))).await;
-            }
             match self.attempt(&step, grant, &ask).await {
                 Ok(answer) => return Ok(Found { answer, step, plan, slot }),
-                Err(miss) => trip.missed(turns.missed(step, miss)),
+                Err(miss) => {
+                    let is_news = miss.is_busy() && !step.planned.place.is_here();
+                    trip.missed(turns.missed(step, miss));
+                    if is_news && plan.strategy == Strategy::Adaptive {
+                        plan = self.plan(&ask);
+                        turns.reorder(&plan);
+                    }
+                }
             }
         }
         match turns.last_resort() {
@@ -209,9 +227,28 @@ impl Gateway {
 
     /// The plan for a request, by what is known at this instant.
     fn plan(&self, ask: &Ask<'_>) -> Plan {
-        let world = survey::survey(ask.chain, &self.registry, self.mesh.as_ref(), &ask.request.origin);
-        let intent = intent(ask.request, ask.asked, self.manner.max_hops);
+        let world = self.survey(ask);
+        let intent = intent(ask, self.manner.max_hops);
         self.plan_at(self.turn.fetch_add(1, Ordering::Relaxed), &intent, ask.chain, &world)
+    }
+
+    /// Those that were waited for have gone: others may serve now.
+    fn plan_anew(&self, turns: &mut Turns, ask: &Ask<'_>) -> Result<Plan, Failure> {
+        let plan = self.plan(ask);
+        if plan.steps.is_empty() {
+            return Err(Failure::NobodyLeft(Box::new(plan)));
+        }
+        turns.renew(&plan);
+        Ok(plan)
+    }
+
+    fn survey(&self, ask: &Ask<'_>) -> route::World {
+        survey(ask.chain, &self.sources(), &ask.request.origin, ask.prefix)
+    }
+
+    fn sources(&self) -> Sources<'_> {
+        let mesh = self.mesh.as_ref().map(Hearsay::from);
+        Sources { registry: &self.registry, abroad: &self.abroad, mesh }
     }
 
     /// The plan that the next request would get, without being that request.
@@ -245,7 +282,8 @@ impl Gateway {
         let note =
             notes::Note { answer: &answer, step: &step, trip: &trip, here: &self.here(), request_id: &request.id };
         let headers = note.headers();
-        let held = reply::Held { lease: answer.lease.take(), slot };
+        let held =
+            reply::Held { lease: answer.lease.take(), away: answer.away.take(), lesson: answer.lesson.take(), slot };
         let bounds = reply::Bounds { patience: self.manner.patience, cutting: self.cutting.clone() };
         reply::pass_on(answer, headers, trip, held, bounds, is_entry)
     }
@@ -256,6 +294,7 @@ struct Ask<'a> {
     request: &'a Request,
     asked: &'a Inspection,
     chain: &'a Chain,
+    prefix: Option<&'a Prefix>,
 }
 
 /// Somebody answers.
@@ -269,7 +308,11 @@ struct Found {
 impl Serve for Gateway {
     fn serve(&self, request: Request) -> BoxFuture<'_, Result<Reply, Refusal>> {
         Box::pin(async move {
-            self.answer(&request).await.map_err(|(failure, trip)| {
+            let mut answered = self.answer(&request).await;
+            if let (Ok(reply), Some(load)) = (&mut answered, self.load_asked_for(&request)) {
+                reply.extensions_mut().insert(load);
+            }
+            answered.map_err(|(failure, trip)| {
                 let mut refusal = failure.refusal(&trip);
                 refusal.load = self.load_asked_for(&request);
                 trip.refuse(&refusal);
@@ -306,7 +349,8 @@ fn check_caller(request: &Request, asked: &Inspection) -> Result<(), Failure> {
     }
 }
 
-fn intent(request: &Request, asked: &Inspection, max_hops: u8) -> Intent {
+fn intent(ask: &Ask<'_>, max_hops: u8) -> Intent {
+    let Ask { request, asked, prefix, .. } = *ask;
     let flag =
         |name: &str| request.headers.get(name).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"));
     let strict = request.headers.contains_key("x-nexus-strict") && !is_false(request, "x-nexus-strict");
@@ -315,7 +359,8 @@ fn intent(request: &Request, asked: &Inspection, max_hops: u8) -> Intent {
         Origin::Client => (None, max_hops > 0),
         Origin::Peer(hop) => (Some(Floors { zone: hop.zone, tier: hop.tier }), false),
     };
-    Intent { needs: asked.needs, mode, floors, may_hop, may_fall_back: floors.is_none() }
+    let prompt = prefix.map(|prefix| Prompt { key: prefix.key, bytes: prefix.bytes(), named: prefix.explicit });
+    Intent { needs: asked.needs, prompt, mode, floors, may_hop, may_fall_back: floors.is_none() }
 }
 
 fn is_false(request: &Request, name: &str) -> bool {
@@ -326,3 +371,6 @@ fn is_false(request: &Request, name: &str) -> bool {
 fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now())
 }
+
+#[cfg(test)]
+mod tests;

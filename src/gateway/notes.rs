@@ -20,6 +20,9 @@ const QUEUE_POSITION: HeaderName = HeaderName::from_static("x-nexus-queue-positi
 const QUEUE_ETA: HeaderName = HeaderName::from_static("x-nexus-queue-eta");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// The reason of a request that has waited for a slot.
+const OVERFLOW: &str = "capacity-overflow";
+
 /// Which headers of a backend a client sees.
 const PASSED: [HeaderName; 3] = [header::CONTENT_TYPE, header::CACHE_CONTROL, header::RETRY_AFTER];
 const PASSED_PREFIXES: [&str; 3] = ["x-ratelimit-", "openai-", "anthropic-"];
@@ -53,10 +56,15 @@ impl Note<'_> {
             }
             Place::There { peer_name, .. } => {
                 // The owner may have chosen another backend of its own than the entry had in mind.
+                let told = self.answer.reply.headers();
                 for name in [BACKEND, BACKEND_TYPE, ZONE, QUEUE_POSITION, QUEUE_ETA] {
-                    if let Some(value) = self.answer.reply.headers().get(&name) {
+                    if let Some(value) = told.get(&name) {
                         headers.insert(name, value.clone());
                     }
+                }
+                // It may have waited there without having been told to.
+                if let Some(reason) = told.get(&ROUTE_REASON).filter(|reason| *reason == OVERFLOW) {
+                    headers.insert(ROUTE_REASON, reason.clone());
                 }
                 put(&mut headers, PEER, peer_name);
                 headers.insert(HOPS, HeaderValue::from_static("1"));

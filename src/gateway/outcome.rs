@@ -7,8 +7,10 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::time::Instant;
 
+use super::lesson::Lesson;
 use crate::exchange::{Refusal, RefusalReason, Reply};
-use crate::registry::InFlight;
+use crate::fleet::Load;
+use crate::registry::{Away, InFlight};
 use crate::route;
 
 /// A candidate's turn.
@@ -21,6 +23,8 @@ pub(super) struct Step {
     pub(super) retries: u32,
     /// Whether the same place has been tried before.
     pub(super) is_again: bool,
+    /// Whether a sound place of the same model is only busy: it is better to wait for that one than to ask one in doubt.
+    pub(super) has_better: bool,
     /// Whether it may wait, or has waited, for a slot at its owner: it is not waited for twice.
     pub(super) waits: bool,
 }
@@ -31,6 +35,10 @@ pub(super) struct Answer {
     pub(super) first: Option<Bytes>,
     /// The slot it holds, where the backend is our own.
     pub(super) lease: Option<InFlight>,
+    /// That it is at another peer, where it is.
+    pub(super) away: Option<Away>,
+    /// What it will teach, where the backend is our own.
+    pub(super) lesson: Option<Lesson>,
     pub(super) ttft: Duration,
 }
 
@@ -48,6 +56,8 @@ pub(super) enum Miss {
     Later(Box<Answer>),
     /// Every slot is taken.
     Busy,
+    /// It gave trouble lately, and somebody else may do.
+    LeftAlone,
     /// Its peer will not serve it.
     Refused(Refusal),
     /// It is gone since the plan was made.
@@ -74,9 +84,13 @@ impl Miss {
         }
     }
 
-    /// Whether nothing is wrong but that every slot is taken.
+    /// Whether nothing was asked of it: every slot is taken, or it had better be left alone while there are others.
     pub(super) fn is_busy(&self) -> bool {
-        matches!(self, Miss::Busy | Miss::Refused(Refusal { reason: RefusalReason::Busy, .. }))
+        matches!(self, Miss::Busy | Miss::LeftAlone | Miss::Refused(Refusal { reason: RefusalReason::Busy, .. }))
+    }
+
+    fn is_left_alone(&self) -> bool {
+        matches!(self, Miss::LeftAlone | Miss::Refused(Refusal { left_alone: true, .. }))
     }
 }
 
@@ -87,9 +101,22 @@ pub(super) struct Missed {
 }
 
 impl Missed {
+    /// How busy its owner said that it is.
+    pub(super) fn told(&self) -> Option<Load> {
+        match &self.miss {
+            Miss::Refused(refusal) => refusal.load,
+            _ => None,
+        }
+    }
+
     /// Whether a slot there would do, and has not been waited for yet.
     pub(super) fn is_worth_waiting_for(&self) -> bool {
         self.miss.is_busy() && !self.step.waits
+    }
+
+    /// Whether it has a slot for nobody but those who find none elsewhere.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.step.planned.suspect || self.miss.is_left_alone()
     }
 }
 
@@ -103,6 +130,7 @@ impl fmt::Display for Missed {
             Miss::Status(status) => write!(f, "{place} answered {status}"),
             Miss::Later(answer) => write!(f, "{place} answered {}", answer.reply.status()),
             Miss::Busy => write!(f, "every slot of {place} is taken"),
+            Miss::LeftAlone => write!(f, "{place} gave trouble lately and is left alone"),
             Miss::Refused(refusal) => write!(f, "{place} was refused by its peer: {}", refusal.message),
             Miss::Gone => write!(f, "{place} is gone"),
         }

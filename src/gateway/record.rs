@@ -118,9 +118,10 @@ impl Trip {
         };
     }
 
-    /// It waits at another peer.
+    /// It waits at another peer, which will say how it stands there.
     pub(super) fn waited(&mut self) {
         self.overflowed = true;
+        self.queue = None;
     }
 
     /// It waits here.

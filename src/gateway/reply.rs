@@ -14,16 +14,22 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::lesson::Lesson;
 use super::outcome::Answer;
 use super::record::Trip;
 use crate::dialect::{Fault, Observer, ReplyKind};
 use crate::exchange::{Body, Cut, Reply};
-use crate::registry::InFlight;
+use crate::registry::{Away, InFlight};
 
 /// What a request holds until its reply ends.
 pub(super) struct Held {
     /// A slot of the backend, where it is our own.
     pub(super) lease: Option<InFlight>,
+    /// That it is at another peer, where it is.
+    #[expect(dead_code, reason = "held, not read: dropping it says that the request is back")]
+    pub(super) away: Option<Away>,
+    /// What its end will teach, where the backend is our own.
+    pub(super) lesson: Option<Lesson>,
     /// A slot of this node.
     #[expect(dead_code, reason = "held, not read: dropping it frees the slot")]
     pub(super) slot: OwnedSemaphorePermit,
@@ -56,6 +62,7 @@ pub(super) fn pass_on(
         inner,
         first: answer.first,
         observer: Some(Observer::new(if is_stream { ReplyKind::Stream } else { ReplyKind::Whole })),
+        is_stream,
         speaks_events: is_stream && is_entry,
         is_success: parts.status.is_success(),
         patience: bounds.patience,
@@ -76,6 +83,7 @@ struct Passing {
     inner: Body,
     first: Option<Bytes>,
     observer: Option<Observer>,
+    is_stream: bool,
     speaks_events: bool,
     is_success: bool,
     patience: Duration,
@@ -183,11 +191,11 @@ impl Passing {
             self.settle(None);
             return None;
         }
-        if let Some(lease) = self.held.as_ref().and_then(|held| held.lease.as_ref()) {
+        if let Some(lease) = self.held.as_mut().and_then(|held| held.lease.as_mut()) {
             match cut {
                 Cut::Shutdown => {}
-                Cut::Idle => lease.entry().silent(),
-                Cut::Backend | Cut::Peer => lease.entry().unreachable(),
+                Cut::Idle => lease.silent(),
+                Cut::Backend | Cut::Peer => lease.broken(),
             }
         }
         let at_boundary = self.settle(Some(&cut.to_string()));
@@ -202,14 +210,21 @@ impl Passing {
     fn settle(&mut self, error: Option<&str>) -> bool {
         self.ended = true;
         let observed = self.observer.take().map(Observer::finish).unwrap_or_default();
-        if let Some(Held { lease: Some(mut lease), .. }) = self.held.take() {
-            if error.is_none() && self.is_success {
+        if let Some(Held { lease: Some(mut lease), lesson, .. }) = self.held.take() {
+            let is_whole = error.is_none() && self.is_success;
+            if is_whole {
                 lease.served();
             }
-            let seconds = (self.last_byte - self.first_byte).as_secs_f32();
+            // An answer in one piece may well arrive in several: that says nothing of how fast it was made.
+            let rest = if self.is_stream { self.last_byte - self.first_byte } else { Duration::ZERO };
             let tokens = observed.usage.map_or(observed.events, |usage| usage.completion_tokens);
-            if error.is_none() && tokens > 1 && seconds > 0.0 {
-                lease.entry().decoded((tokens - 1) as f32 / seconds);
+            if is_whole && tokens > 1 && !rest.is_zero() {
+                let speed = (tokens - 1) as f32 / rest.as_secs_f32();
+                lease.entry().decoded(speed);
+                lease.flowed(tokens, speed);
+            }
+            if let Some(lesson) = lesson.filter(|_| is_whole) {
+                lesson.learn(lease.entry(), &observed, rest);
             }
         }
         if let Some(trip) = self.trip.take() {

@@ -5,17 +5,47 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::exchange::Origin;
-use crate::fleet::{Locality, PeerId, PeerState, Server, Status};
-use crate::mesh::{Mesh, Peers};
-use crate::registry::{Endpoint, Offered, Registry};
-use crate::route::{Candidate, Chain, Offer, Place, World};
+use crate::fleet::{Digest, Locality, Model, PeerId, PeerState, Prefix, Server, Status};
+use crate::mesh::{self, Mesh, Peers};
+use crate::registry::{Abroad, Endpoint, Offered, Registry};
+use crate::route::{self, Candidate, Chain, Offer, Place, World};
 
-/// All that routing may know, at this instant, of the models of `chain`. A peer that asks is shown what it is offered,
-/// and nothing of third parties: its request has had its hop.
-pub(super) fn survey(chain: &Chain, registry: &Registry, mesh: Option<&Mesh>, origin: &Origin) -> World {
-    let here = registry.snapshot();
-    let (for_peers, keyed) = (matches!(origin, Origin::Peer(_)), mesh.is_some_and(Mesh::is_keyed));
-    let there = mesh.filter(|_| !for_peers).map(Remote::new);
+/// Where a survey looks.
+pub struct Sources<'a> {
+    /// What this peer has itself.
+    pub registry: &'a Registry,
+    /// What it knows itself of the backends of others.
+    pub abroad: &'a Abroad,
+    /// What the others have told, where there is a mesh.
+    pub mesh: Option<Hearsay<'a>>,
+}
+
+/// What the others have told, and how it is judged.
+pub struct Hearsay<'a> {
+    /// The peer that has heard it.
+    pub me: &'a PeerId,
+    /// Who has told what.
+    pub peers: Arc<Peers>,
+    /// Whether they prove that they belong.
+    pub keyed: bool,
+    /// How old news may be.
+    pub config: &'a mesh::Config,
+}
+
+impl<'a> From<&'a Mesh> for Hearsay<'a> {
+    fn from(mesh: &'a Mesh) -> Self {
+        Hearsay { me: mesh.id(), peers: mesh.peers(), keyed: mesh.is_keyed(), config: mesh.config() }
+    }
+}
+
+/// All that routing may know, at this instant, of the models of `chain`, for a request that begins with `prefix`. A peer
+/// that asks is shown what it is offered, and nothing of third parties: its request has had its hop.
+pub fn survey(chain: &Chain, sources: &Sources<'_>, origin: &Origin, prefix: Option<&Prefix>) -> World {
+    let here = sources.registry.snapshot();
+    let mesh = sources.mesh.as_ref();
+    let (for_peers, keyed) = (matches!(origin, Origin::Peer(_)), mesh.is_some_and(|mesh| mesh.keyed));
+    let there = mesh.filter(|_| !for_peers).map(|mesh| Remote::new(mesh, sources.abroad));
+    let local = |offered: &Offered| local(offered, mesh.map(|mesh| mesh.me), prefix);
     let offers = chain.models().map(|name| {
         let ours = here.offering(name).iter();
         let ours = ours.filter(|ours| !for_peers || ours.entry.spec.offers(&ours.model, keyed));
@@ -24,8 +54,8 @@ pub(super) fn survey(chain: &Chain, registry: &Registry, mesh: Option<&Mesh>, or
         };
         let ours: Vec<_> = ours.map(|offered| (offered, offered.entry.endpoint())).collect();
         let mut found: Vec<Found<'_>> =
-            ours.iter().map(|(offered, endpoint)| there.beside(offered, endpoint)).collect();
-        there.collect(name, &mut found);
+            ours.iter().map(|(offered, endpoint)| there.beside(offered, local(offered), endpoint)).collect();
+        there.collect(name, prefix, &mut found);
         Offer { model: name.into(), candidates: once_each(found) }
     });
     World { offers: offers.collect() }
@@ -40,8 +70,9 @@ struct Found<'a> {
     owner: &'a PeerId,
 }
 
-fn local(offered: &Offered) -> Candidate {
-    let entry = &offered.entry;
+fn local(offered: &Offered, me: Option<&PeerId>, prefix: Option<&Prefix>) -> Candidate {
+    let (entry, model) = (&offered.entry, &offered.model);
+    let (held, knows) = prefix.map_or((0, false), |prefix| read_by(&entry.digest(&model.id), prefix));
     Candidate {
         place: Place::Here { backend: entry.name.clone() },
         kind: entry.spec.kind,
@@ -49,33 +80,51 @@ fn local(offered: &Offered) -> Candidate {
         tier: entry.spec.tier,
         priority: entry.spec.priority,
         status: entry.condition().status,
-        suspect: entry.is_suspect(),
-        model: offered.model.clone(),
+        suspect: entry.is_suspect(&model.id),
+        model: model.clone(),
         load: entry.load(),
+        pace: entry.pace(&model.id),
+        residency: entry.residency(model),
+        held,
+        knows,
+        seat: route::seat(me, &entry.name),
         fact_age: None,
         trusted: true,
     }
 }
 
+/// How much of `prefix` was read by whoever told `digest`, in bytes, and whether it has had that conversation.
+fn read_by(digest: &Digest, prefix: &Prefix) -> (u64, bool) {
+    let holds = |hash| digest.contains(hash);
+    if digest.is_empty() { (0, false) } else { (prefix.held(holds), prefix.is_known(holds)) }
+}
+
 struct Remote<'a> {
-    peers: Arc<Peers>,
+    peers: &'a Peers,
     now: Instant,
     trusted: bool,
-    config: &'a crate::mesh::Config,
+    config: &'a mesh::Config,
     me: &'a PeerId,
+    abroad: &'a Abroad,
 }
 
 impl<'a> Remote<'a> {
-    fn new(mesh: &'a Mesh) -> Self {
-        let (peers, trusted) = (mesh.peers(), mesh.is_keyed());
-        Remote { peers, now: Instant::now(), trusted, config: mesh.config(), me: mesh.id() }
+    fn new(mesh: &'a Hearsay<'_>, abroad: &'a Abroad) -> Self {
+        Remote {
+            peers: &mesh.peers,
+            now: Instant::now(),
+            trusted: mesh.keyed,
+            config: mesh.config,
+            me: mesh.me,
+            abroad,
+        }
     }
 
     /// One of our own, which others may have as well. Ours is not given up for one that is not provably the same.
-    fn beside<'s>(&'s self, offered: &'s Offered, endpoint: &'s Endpoint) -> Found<'s> {
-        let candidate = local(offered);
+    fn beside<'s>(&'s self, offered: &'s Offered, candidate: Candidate, endpoint: &'s Endpoint) -> Found<'s> {
         let near_machine = endpoint.machine.as_deref();
-        let machine = near_machine.or_else(|| self.peers.machine_at(&endpoint.text).filter(|_| !endpoint.near));
+        let far_machine = || if endpoint.near { None } else { self.peers.machine_at(&endpoint.text) };
+        let machine = near_machine.or_else(far_machine);
         let server = match machine {
             Some(machine) if candidate.kind.locality() == Locality::Local => Server::On(machine, &endpoint.text),
             _ => Server::Of(Some(self.me), &offered.entry.name),
@@ -83,27 +132,31 @@ impl<'a> Remote<'a> {
         Found { rank: rank(candidate.suspect, true, endpoint.near), candidate, server, owner: self.me }
     }
 
-    fn collect<'s>(&'s self, name: &str, found: &mut Vec<Found<'s>>) {
+    fn collect<'s>(&'s self, name: &str, prefix: Option<&Prefix>, found: &mut Vec<Found<'s>>) {
         for (peer, backend, model) in self.peers.offering(name) {
             let state = peer.state(self.now, self.config);
             if state == PeerState::Dead {
                 continue;
             }
-            let about = &backend.about;
+            let (about, name): (_, Arc<str>) = (&backend.about, backend.about.name.as_str().into());
+            let served = backend.served(&model.id);
+            let (held, knows) =
+                prefix.zip(served).map_or((0, false), |(prefix, served)| read_by(&served.digest, prefix));
             let candidate = Candidate {
-                place: Place::There {
-                    peer: peer.id.clone(),
-                    peer_name: peer.name.as_str().into(),
-                    backend: about.name.as_str().into(),
-                },
+                load: self.abroad.corrected(&peer.id, &name, backend.load, backend.load_heard_at),
+                pace: served.map(|served| served.pace).unwrap_or_default(),
+                residency: model.residency,
+                held,
+                knows,
+                seat: route::seat(Some(&peer.id), &name),
+                place: Place::There { peer: peer.id.clone(), peer_name: peer.name.as_str().into(), backend: name },
                 kind: about.kind,
                 zone: about.zone,
                 tier: about.tier,
                 priority: about.priority,
                 status: if state == PeerState::Draining { Status::Draining } else { about.status },
-                suspect: about.suspect || state == PeerState::Suspect,
+                suspect: about.suspect || backend.keeps_away(&model.id, self.now) || state == PeerState::Suspect,
                 model: model.clone(),
-                load: backend.load,
                 fact_age: Some(self.now.saturating_duration_since(backend.heard_at)),
                 trusted: self.trusted,
             };
@@ -113,19 +166,17 @@ impl<'a> Remote<'a> {
     }
 }
 
-/// The name of every model that anybody has, sorted: for those who asked for one that nobody has.
-pub(super) fn every_model(registry: &Registry, mesh: Option<&Mesh>) -> Vec<String> {
+/// Every model that anybody has, sorted by name: for those who asked for what nobody can do.
+pub(super) fn every_model(registry: &Registry, mesh: Option<&Mesh>) -> Vec<Arc<Model>> {
     let here = registry.snapshot();
-    let mut names: Vec<String> =
-        here.entries.iter().flat_map(|entry| entry.condition().models.clone()).map(|model| model.id.clone()).collect();
-    if let Some(there) = mesh.map(Remote::new) {
-        let living = there.peers.list.iter().filter(|peer| peer.state(there.now, there.config) != PeerState::Dead);
-        let models = living.flat_map(|peer| &peer.backends).flat_map(|backend| &backend.models);
-        names.extend(models.map(|model| model.id.clone()));
+    let mut models: Vec<Arc<Model>> = here.entries.iter().flat_map(|entry| entry.condition().models.clone()).collect();
+    if let Some(mesh) = mesh {
+        let (peers, now) = (mesh.peers(), Instant::now());
+        let living = peers.list.iter().filter(|peer| peer.state(now, mesh.config()) != PeerState::Dead);
+        models.extend(living.flat_map(|peer| &peer.backends).flat_map(|backend| &backend.models).cloned());
     }
-    names.sort_unstable();
-    names.dedup();
-    names
+    models.sort_by(|one, other| one.id.cmp(&other.id));
+    models
 }
 
 /// Lower owns a server. A peer that is in doubt owns nothing while another is not, and a stranger nothing of ours.
@@ -153,7 +204,7 @@ fn once_each(mut found: Vec<Found<'_>>) -> Vec<Candidate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Kind, Load, Model, Tier, Zone};
+    use crate::fleet::{Kind, Load, Pace, Residency, Tier, Zone};
 
     struct Claim {
         place: Place,
@@ -186,6 +237,11 @@ mod tests {
                 suspect: claim.suspect,
                 model: Arc::new(Model::named("m")),
                 load: Load::default(),
+                pace: Pace::default(),
+                residency: Residency::Unknown,
+                held: 0,
+                knows: false,
+                seat: 0,
                 fact_age: None,
                 trusted,
             },

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::left;
 use super::outcome::{Answer, Miss, Missed, Step};
+use crate::fleet::Load;
 use crate::route::{self, Place, Plan};
 
 /// Who is tried next: every candidate of a model once, those again whose trouble may pass, then the next model; each
@@ -14,6 +15,8 @@ use crate::route::{self, Place, Plan};
 pub(super) struct Turns {
     queue: VecDeque<route::Step>,
     again: VecDeque<route::Step>,
+    /// Left out because others had no slot either; they may be waited for.
+    passed_over: Vec<route::Step>,
     per_model: u32,
     model: Option<Arc<str>>,
     attempts: Vec<(Arc<str>, u32)>,
@@ -33,6 +36,7 @@ impl Turns {
         Turns {
             queue: plan.steps.iter().cloned().collect(),
             again: VecDeque::new(),
+            passed_over: Vec::new(),
             per_model: max_retries.saturating_add(1),
             model: None,
             attempts: Vec::new(),
@@ -48,7 +52,18 @@ impl Turns {
         self.refusals = 0;
         self.missed.retain(|missed| !missed.miss.is_busy());
         self.again.clear();
+        self.passed_over.clear();
         self.queue = plan.steps.iter().cloned().collect();
+    }
+
+    /// Somebody was busy and has told how busy: what has not been tried, and what was only busy, is ranked anew.
+    pub(super) fn reorder(&mut self, plan: &Plan) {
+        let is_out = |step: &route::Step| {
+            let was_it =
+                |missed: &&Missed| missed.step.planned.place == step.place && missed.step.planned.model == step.model;
+            self.missed.iter().filter(was_it).any(|missed| !missed.miss.is_busy() || missed.step.waits)
+        };
+        self.queue = plan.steps.iter().filter(|step| !is_out(step)).cloned().collect();
     }
 
     /// Whether it may go by another plan once more.
@@ -64,7 +79,8 @@ impl Turns {
         }
         let planned = self.pick()?;
         self.model = Some(planned.model.clone());
-        let is_again = self.missed.iter().any(|missed| missed.step.planned.place == planned.place);
+        let was_tried = |missed: &Missed| !missed.miss.is_busy() && missed.step.planned.place == planned.place;
+        let is_again = self.missed.iter().any(was_tried);
         // A stream's first token comes soon or never, so its wait is shared out among those that are left. A whole
         // answer may rightly take most of the time there is; the rest is for another place, if there is one.
         let wait = match self.remaining() {
@@ -72,7 +88,8 @@ impl Turns {
             0 => left(deadline),
             _ => left(deadline) * 2 / 3,
         };
-        Some(Step { planned, deadline: Instant::now() + wait, retries, waits: false, is_again })
+        let has_better = self.has_better(&planned.model);
+        Some(Step { planned, deadline: Instant::now() + wait, retries, has_better, waits: false, is_again })
     }
 
     fn pick(&mut self) -> Option<route::Step> {
@@ -80,7 +97,9 @@ impl Turns {
             let is_same_model = |step: &route::Step| self.model.is_none() || Some(&step.model) == self.model.as_ref();
             let first = self.queue.front();
             match first {
-                Some(step) if !step.place.is_here() && self.refusals >= MOST_REFUSALS => drop(self.queue.pop_front()),
+                Some(step) if !step.place.is_here() && self.refusals >= MOST_REFUSALS => {
+                    self.passed_over.extend(self.queue.pop_front());
+                }
                 Some(step) if self.is_exhausted(&step.model) => drop(self.queue.pop_front()),
                 Some(step) if is_same_model(step) => return self.queue.pop_front(),
                 _ => match self.again.pop_front() {
@@ -90,6 +109,22 @@ impl Turns {
                 },
             }
         }
+    }
+
+    /// Backends here that are about to be tried for the same model, and would be done sooner than `step` if they had a
+    /// slot now.
+    pub(super) fn beside(&self, step: &route::Step) -> Vec<route::Step> {
+        let is_as_good = |other: &&route::Step| {
+            other.place.is_here() && other.model == step.model && other.estimate.service <= step.estimate.total()
+        };
+        self.queue.iter().filter(is_as_good).cloned().collect()
+    }
+
+    /// The turn of `step` is that of `other` instead; `step` is tried when that comes to nothing.
+    pub(super) fn exchanged(&mut self, step: Step, other: &route::Step) -> Step {
+        self.queue.retain(|queued| queued.place != other.place || queued.model != other.model);
+        self.queue.push_front(step.planned);
+        Step { planned: other.clone(), ..step }
     }
 
     /// Attempts made so far, for whatever model.
@@ -123,7 +158,7 @@ impl Turns {
     /// A turn came to nothing. Of whoever was busy nothing was asked, so that was no attempt.
     pub(super) fn missed(&mut self, step: Step, miss: Miss) -> &Missed {
         if miss.is_busy() {
-            self.refusals += u32::from(!step.planned.place.is_here());
+            self.refusals += u32::from(matches!(miss, Miss::Refused(_)));
         } else {
             self.count(&step.planned.model);
         }
@@ -134,26 +169,50 @@ impl Turns {
             let is_the_same =
                 |other: &route::Step| other.model == step.planned.model && same_peer(&other.place, &step.planned.place);
             self.queue.retain(|other| !is_the_same(other));
+            self.passed_over.retain(|other| !is_the_same(other));
         }
         self.missed.push(Missed { step, miss });
         &self.missed[self.missed.len() - 1]
     }
 
-    /// Those of the first model with attempts left that are only busy.
-    pub(super) fn busy(&self) -> Vec<&Missed> {
+    /// Whether a sound place of this model is only busy.
+    fn has_better(&self, model: &Arc<str>) -> bool {
+        self.missed
+            .iter()
+            .any(|missed| missed.is_worth_waiting_for() && !missed.is_in_doubt() && missed.step.planned.model == *model)
+    }
+
+    /// Those of the first model with attempts left that are only busy, or were passed over because others were; with what
+    /// each has told of its load when it refused. Those in doubt only where all are.
+    pub(super) fn busy(&self) -> Vec<(&route::Step, Option<Load>)> {
         let waits_for =
             |missed: &&Missed| missed.is_worth_waiting_for() && !self.is_exhausted(&missed.step.planned.model);
-        let Some(first) = self.missed.iter().find(waits_for) else { return Vec::new() };
-        let model = first.step.planned.model.clone();
-        self.missed.iter().filter(waits_for).filter(|missed| missed.step.planned.model == model).collect()
+        let passed_over = || self.passed_over.iter().filter(|step| !self.is_exhausted(&step.model));
+        let first = self.missed.iter().find(waits_for).map(|missed| &missed.step.planned);
+        let Some(model) = first.or_else(|| passed_over().next()).map(|step| &step.model) else { return Vec::new() };
+        let refused = self.missed.iter().filter(waits_for);
+        let refused = refused.map(|missed| (&missed.step.planned, missed.told(), missed.is_in_doubt()));
+        let passed_over = passed_over().map(|step| (step, None, step.suspect));
+        let mut busy: Vec<(&route::Step, Option<Load>, bool)> = Vec::new();
+        for found in refused.chain(passed_over).filter(|(step, ..)| step.model == *model) {
+            match busy.iter_mut().find(|(known, ..)| known.place == found.0.place) {
+                // What was told last counts.
+                Some(known) if found.1.is_some() => *known = found,
+                Some(_) => {}
+                None => busy.push(found),
+            }
+        }
+        let all_in_doubt = busy.iter().all(|(_, _, in_doubt)| *in_doubt);
+        busy.retain(|(_, _, in_doubt)| all_in_doubt || !in_doubt);
+        busy.into_iter().map(|(step, told, _)| (step, told)).collect()
     }
 
     /// The turn of one that was busy and has a slot now, or will give us one: the others may be waited for later on.
     pub(super) fn granted(&mut self, step: &route::Step, deadline: Instant, waits: bool) -> Step {
-        let is_it =
-            |missed: &Missed| missed.step.planned.place == step.place && missed.step.planned.model == step.model;
-        self.missed.retain(|missed| !(missed.miss.is_busy() && is_it(missed)));
-        Step { planned: step.clone(), deadline, retries: self.attempts(), waits, is_again: false }
+        let is_it = |other: &route::Step| other.place == step.place && other.model == step.model;
+        self.missed.retain(|missed| !(missed.miss.is_busy() && is_it(&missed.step.planned)));
+        self.passed_over.retain(|passed_over| !is_it(passed_over));
+        Step { planned: step.clone(), deadline, retries: self.attempts(), has_better: false, waits, is_again: false }
     }
 
     /// Whether some backend has said that it would rather be asked later.
@@ -187,7 +246,8 @@ mod tests {
     use http::StatusCode;
 
     use super::*;
-    use crate::fleet::{Kind, Model, Zone};
+    use crate::exchange::{Refusal, RefusalReason};
+    use crate::fleet::{Kind, Model, PeerId, Zone};
     use crate::route::{Floors, Strategy};
 
     /// A plan of `model/backend` places.
@@ -200,8 +260,12 @@ mod tests {
                 served: Arc::new(Model::named(model)),
                 kind: Kind::Generic,
                 full: false,
+                suspect: false,
                 fallback: false,
                 score: None,
+                estimate: route::Estimate::default(),
+                worth: Duration::ZERO,
+                residency: crate::fleet::Residency::Unknown,
                 downgraded: None,
                 zone: Zone::Restricted,
                 floors: Floors::default(),
@@ -251,6 +315,65 @@ mod tests {
         let first = turns.next(deadline, false).expect("a turn");
         turns.missed(first, Miss::Busy);
         assert_eq!(turns.next(deadline, false).expect("another").retries, 0);
+    }
+
+    /// Requests once went to a backend that hangs as soon as all others had no slot for a moment.
+    #[tokio::test]
+    async fn one_in_doubt_is_waited_for_only_where_all_are() {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let waited_for = |misses: [fn() -> Miss; 2], suspect: [bool; 2]| {
+            let mut plan = plan(&["m/a", "m/b"]);
+            plan.steps.iter_mut().zip(suspect).for_each(|(step, suspect)| step.suspect = suspect);
+            let mut turns = Turns::new(&plan, 2);
+            let mut has_better = Vec::new();
+            for miss in misses {
+                let step = turns.next(deadline, false).expect("a turn");
+                has_better.push(step.has_better);
+                turns.missed(step, miss());
+            }
+            let names = turns.busy().iter().map(|(step, _)| step.place.backend().to_string()).collect();
+            (names, has_better[1])
+        };
+        let both = || vec!["a".to_owned(), "b".to_owned()];
+        let busy: fn() -> Miss = || Miss::Busy;
+        let alone: fn() -> Miss = || Miss::LeftAlone;
+        assert_eq!(waited_for([busy, busy], [false, false]), (both(), true));
+        assert_eq!(waited_for([busy, busy], [false, true]), (vec!["a".to_owned()], true));
+        assert_eq!(waited_for([busy, alone], [false, false]), (vec!["a".to_owned()], true));
+        assert_eq!(waited_for([alone, busy], [false, false]), (vec!["b".to_owned()], false));
+        assert_eq!(waited_for([alone, alone], [false, true]), (both(), false));
+        assert_eq!(waited_for([|| Miss::Gone, alone], [false, false]), (vec!["b".to_owned()], false));
+    }
+
+    /// Requests once went round among peers whose queues were full until their time was up.
+    #[tokio::test]
+    async fn nobody_is_waited_for_twice() {
+        let mut plan = plan(&["m/a", "m/b", "m/c"]);
+        for step in &mut plan.steps {
+            let backend = step.place.backend().clone();
+            step.place = Place::There { peer: PeerId::from_text(&*backend), peer_name: backend.clone(), backend };
+        }
+        let mut turns = Turns::new(&plan, 2);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let refuse = |turns: &mut Turns, step| {
+            let refusal =
+                Refusal { reason: RefusalReason::Busy, message: String::new(), load: None, left_alone: false };
+            turns.missed(step, Miss::Refused(refusal));
+            turns.reorder(&plan);
+        };
+        let mut waited_for = Vec::new();
+        loop {
+            while let Some(step) = turns.next(deadline, false) {
+                refuse(&mut turns, step);
+            }
+            let Some(step) = turns.busy().first().map(|(step, _)| (*step).clone()) else { break };
+            waited_for.push(step.place.backend().to_string());
+            assert!(waited_for.len() <= 3, "{waited_for:?}");
+            let step = turns.granted(&step, deadline, true);
+            refuse(&mut turns, step);
+        }
+        waited_for.sort();
+        assert_eq!(waited_for, ["a", "b", "c"]);
     }
 
     #[tokio::test]

@@ -11,12 +11,12 @@ use super::error::Failure;
 use super::outcome::{Miss, Step};
 use super::record::Trip;
 use super::turns::Turns;
-use super::{Ask, Gateway, left};
-use crate::exchange::Origin;
+use super::{Ask, Gateway, intent, left, survey};
+use crate::exchange::{Origin, Request};
 use crate::fleet::Load;
-use crate::queue::{Place as Waiter, Priority, Wish};
+use crate::queue::{self, Place as Waiter, Priority, Wish};
 use crate::registry::{Entry, InFlight};
-use crate::route::{self, Place};
+use crate::route::{self, Intent, Place};
 
 /// What an attempt has been given beforehand.
 pub(super) enum Grant {
@@ -56,11 +56,7 @@ impl Gateway {
         deadline: Instant,
         trip: &mut Trip,
     ) -> Result<Waited, Failure> {
-        let may_queue = match &ask.request.origin {
-            Origin::Client => true,
-            Origin::Peer(hop) => hop.may_queue,
-        };
-        if !may_queue || self.manner.queue.size() == 0 || left(deadline).is_zero() {
+        if self.patience_in_line(ask) < Duration::MAX || left(deadline).is_zero() {
             return Ok(Waited::ForNobody);
         }
         let (here, there) = self.spots(turns);
@@ -84,22 +80,97 @@ impl Gateway {
         Ok(Waited::Granted(Box::new(turns.granted(&best.step, deadline, true)), Grant::MayQueue))
     }
 
+    /// How long the request may wait for a slot, but for what the queue allows: all the time there is, or as long as the
+    /// entry says it is worth.
+    fn patience_in_line(&self, ask: &Ask<'_>) -> Duration {
+        match &ask.request.origin {
+            _ if self.manner.queue.size() == 0 => Duration::ZERO,
+            Origin::Peer(hop) if !hop.may_queue => hop.may_wait,
+            _ => Duration::MAX,
+        }
+    }
+
+    /// A slot for `step`, where it is worth waiting for one rather than going on to the next candidate; or one of another
+    /// backend here that frees one sooner and is as good. `None`: those that were waited for have gone.
+    ///
+    /// # Errors
+    /// No slot became free in time.
+    pub(super) async fn grant(
+        &self,
+        step: Step,
+        turns: &mut Turns,
+        ask: &Ask<'_>,
+        deadline: Instant,
+        trip: &mut Trip,
+    ) -> Result<Option<(Step, Grant)>, Failure> {
+        // Half of the time there is must be left for the answer: whoever gives up in line has waited for nothing.
+        let worth = step.planned.worth.min(self.patience_in_line(ask)).min(left(deadline) / 2);
+        let Place::Here { backend } = &step.planned.place else { return Ok(Some((step, Grant::None))) };
+        let snapshot = self.registry.snapshot();
+        let entry = snapshot.get(backend).filter(|entry| !worth.is_zero() && entry.may_serve()).cloned();
+        let Some(entry) = entry else { return Ok(Some((step, Grant::None))) };
+        match self.slot_of(backend, &step, ask) {
+            Ok(lease) => return Ok(Some((step, Grant::Slot(lease)))),
+            Err(Miss::Busy) => {}
+            Err(_) => return Ok(Some((step, Grant::None))),
+        }
+        if entry.load().expected_wait() > worth {
+            return Ok(Some((step, Grant::None)));
+        }
+        let beside = turns.beside(&step.planned);
+        let others = beside.iter().filter_map(|other| snapshot.get(other.place.backend()).cloned());
+        let entries: Vec<Arc<Entry>> = std::iter::once(entry).chain(others).collect();
+        drop(snapshot);
+        let began = Instant::now();
+        match self.stand_in_line(&entries, ask, (deadline, worth), trip).await {
+            Ok(lease) => {
+                // No backend is to blame for the time that went by before it was asked.
+                let step = Step { deadline: deadline.min(step.deadline + began.elapsed()), ..step };
+                let is_its = |other: &&route::Step| other.place.backend() == &lease.entry().name;
+                let step = match beside.iter().find(is_its) {
+                    Some(other) => turns.exchanged(step, other),
+                    None => step,
+                };
+                Ok(Some((step, Grant::Slot(lease))))
+            }
+            // It takes longer than was foretold: the next one is as good now.
+            Err(NoSlot::Full(_) | NoSlot::NotWorthIt) => Ok(Some((step, Grant::None))),
+            Err(NoSlot::InVain) if turns.may_renew() => Ok(None),
+            Err(NoSlot::InVain) => Ok(Some((step, Grant::None))),
+            Err(NoSlot::InTime(failure)) => Err(failure),
+        }
+    }
+
+    /// Whether a request may wait somewhere if it has to: here, or where its entry knows of.
+    pub(super) fn may_wait(&self, request: &Request) -> bool {
+        let goes_back = matches!(&request.origin, Origin::Peer(hop) if !hop.may_queue);
+        goes_back || self.manner.queue.size() > 0
+    }
+
+    /// Whether somebody else in the mesh would do and has a slot, by what is known now.
+    fn is_idle_elsewhere(&self, ask: &Ask<'_>, entries: &[Arc<Entry>]) -> bool {
+        let world = survey(ask.chain, &self.sources(), &Origin::Client, ask.prefix);
+        let intent = Intent { may_hop: true, ..intent(ask, self.manner.max_hops) };
+        let plan = self.foresee(&intent, ask.chain, &world);
+        let is_ours = |place: &Place| place.is_here() && entries.iter().any(|entry| entry.name == *place.backend());
+        plan.steps.iter().any(|step| !step.full && !step.suspect && !is_ours(&step.place))
+    }
+
     /// Where it may wait: here, and at other peers.
     fn spots(&self, turns: &Turns) -> (Vec<Spot>, Vec<Spot>) {
         let snapshot = self.registry.snapshot();
         let (mut here, mut there): (Vec<Spot>, Vec<Spot>) = (Vec::new(), Vec::new());
-        for missed in turns.busy() {
-            let step = &missed.step.planned;
-            let (spots, expected) = match &step.place {
-                Place::There { .. } => (&mut there, expected_wait_there(&missed.miss)),
+        for (step, told) in turns.busy() {
+            let (spots, wait) = match &step.place {
+                Place::There { .. } => {
+                    (&mut there, told.map_or(step.estimate.wait.max(LEAST_WAIT), |load| load.expected_wait()))
+                }
                 // One that has gone meanwhile is found missing when it is waited for.
                 Place::Here { backend } => {
                     (&mut here, snapshot.get(backend).map_or(Duration::ZERO, |entry| entry.load().expected_wait()))
                 }
             };
-            if spots.iter().all(|spot| spot.step.place != step.place) {
-                spots.push(Spot { step: step.clone(), expected });
-            }
+            spots.push(Spot { step: step.clone(), expected: wait.saturating_add(step.estimate.service) });
         }
         (here, there)
     }
@@ -112,43 +183,76 @@ impl Gateway {
         deadline: Instant,
         trip: &mut Trip,
     ) -> Result<Waited, Failure> {
-        let priority = Priority::read(ask.request.headers.get("x-nexus-priority").map(|value| value.as_bytes()));
-        // From here on, so that no change is missed.
-        let changed = self.registry.changed();
         let snapshot = self.registry.snapshot();
         let named = spots.iter().map(|spot| spot.step.place.backend());
         let entries: Vec<Arc<Entry>> = named.filter_map(|name| snapshot.get(name).cloned()).collect();
         drop(snapshot);
         let may_renew = turns.may_renew();
         let in_vain = || if may_renew { Waited::InVain } else { Waited::ForNobody };
-        let Some(soonest) = entries.iter().min_by_key(|entry| (!entry.may_serve(), entry.load().expected_wait()))
-        else {
-            return Ok(in_vain());
-        };
-
-        let max_wait = self.manner.queue.max_wait();
-        let backends = entries.iter().map(|entry| entry.name.clone()).collect();
-        let wish = Wish { backends, priority, client: ask.request.client.clone() };
-        let full = |depth| Failure::QueueFull { max_wait, depth, priority };
-        let mut place = self.queue.enter(wish).map_err(|crate::queue::Full { depth }| full(depth))?;
-        trip.queued(place.position, soonest.load().expected_wait());
-        // It will take one slot, wherever: it counts where that is likeliest.
-        let _counted = soonest.wait();
-        // A slot that was freed between the refusal and now is offered to nobody else.
-        for entry in &entries {
-            self.queue.offer(&entry.name, || entry.grant());
-        }
-        let began = Instant::now();
-        let until = deadline.min(began + max_wait);
-        match slot_before(until, &mut place, &entries, changed).await {
+        match self.stand_in_line(&entries, ask, (deadline, Duration::MAX), trip).await {
             Ok(lease) => {
                 let is_its = |spot: &&Spot| spot.step.place.backend() == &lease.entry().name;
                 let Some(spot) = spots.iter().find(is_its) else { return Ok(in_vain()) };
                 Ok(Waited::Granted(Box::new(turns.granted(&spot.step, deadline, false)), Grant::Slot(lease)))
             }
-            Err(NoSlot::InVain) => Ok(in_vain()),
-            Err(NoSlot::InTime) => {
-                Err(Failure::QueueTimeout { waited: until - began, depth: self.queue.depth(), priority })
+            Err(NoSlot::InVain | NoSlot::NotWorthIt) => Ok(in_vain()),
+            Err(NoSlot::InTime(failure) | NoSlot::Full(failure)) => Err(failure),
+        }
+    }
+
+    /// Waits in the queue for a slot of whichever of `entries` frees one first: until a deadline, and for as long as it
+    /// is worth.
+    async fn stand_in_line(
+        &self,
+        entries: &[Arc<Entry>],
+        ask: &Ask<'_>,
+        (deadline, worth): (Instant, Duration),
+        trip: &mut Trip,
+    ) -> Result<InFlight, NoSlot> {
+        let priority = Priority::read(ask.request.headers.get("x-nexus-priority").map(|value| value.as_bytes()));
+        // From here on, so that no change is missed.
+        let changed = self.registry.changed();
+        let soonest = entries.iter().min_by_key(|entry| (!entry.may_serve(), entry.load().expected_wait()));
+        let soonest = soonest.ok_or(NoSlot::InVain)?;
+        let max_wait = self.manner.queue.max_wait();
+        let backends = entries.iter().map(|entry| entry.name.clone()).collect();
+        let wish = Wish { backends, priority, client: ask.request.client.clone() };
+        let full = |depth| {
+            // By then all who wait now have been served, or have waited for as long as they may.
+            let wait = soonest.load().expected_wait().min(max_wait);
+            NoSlot::Full(Failure::QueueFull { wait, depth, priority })
+        };
+        let mut place = self.queue.enter(wish).map_err(|queue::Full { depth }| full(depth))?;
+        trip.queued(place.position, expected_wait(soonest.load(), &place));
+        // It will take one slot, wherever: it counts where that is likeliest.
+        let counted = soonest.wait();
+        // A slot that was freed between the refusal and now is offered to nobody else.
+        for entry in entries {
+            self.queue.offer(&entry.name, || entry.grant());
+        }
+        let began = Instant::now();
+        let last = deadline.min(began + max_wait);
+        let waited = loop {
+            let look = worth.max(LOOK_EVERY);
+            let worth_until = Instant::now().checked_add(look).map_or(last, |until| until.min(last));
+            match slot_before(worth_until, &mut place, entries, changed.clone()).await {
+                // It takes longer than it was worth; but whoever left now, with nobody idle, would only lose its place.
+                Err(Ended::Late) if worth_until < last && !self.is_idle_elsewhere(ask, entries) => {}
+                Err(Ended::Late) if worth_until < last => break Err(Ended::NotWorthIt),
+                waited => break waited,
+            }
+        };
+        match waited {
+            Ok(slot) => Ok(slot),
+            Err(Ended::InVain) => Err(NoSlot::InVain),
+            Err(Ended::Evicted) => {
+                drop(counted);
+                Err(full(self.queue.depth()))
+            }
+            Err(Ended::NotWorthIt) => Err(NoSlot::NotWorthIt),
+            Err(Ended::Late) => {
+                let depth = self.queue.depth();
+                Err(NoSlot::InTime(Failure::QueueTimeout { waited: last - began, depth, priority }))
             }
         }
     }
@@ -156,7 +260,21 @@ impl Gateway {
 
 /// Why no slot came.
 enum NoSlot {
-    InTime,
+    /// Not in time.
+    InTime(Failure),
+    /// As many wait as may; it may have waited itself until it had to give way.
+    Full(Failure),
+    /// It has waited for as long as that was better than to go elsewhere.
+    NotWorthIt,
+    /// Those that were waited for have gone.
+    InVain,
+}
+
+/// How a wait ended without a slot.
+enum Ended {
+    Late,
+    NotWorthIt,
+    Evicted,
     InVain,
 }
 
@@ -166,28 +284,33 @@ async fn slot_before(
     place: &mut Waiter<InFlight>,
     entries: &[Arc<Entry>],
     mut changed: watch::Receiver<u64>,
-) -> Result<InFlight, NoSlot> {
+) -> Result<InFlight, Ended> {
     loop {
         if !entries.iter().any(|entry| entry.is_there()) {
-            return Err(NoSlot::InVain);
+            return Err(Ended::InVain);
         }
         tokio::select! {
             biased;
-            slot = place.slot() => return slot.ok_or(NoSlot::InVain),
-            () = tokio::time::sleep_until(until) => return Err(NoSlot::InTime),
-            changed = changed.changed() => changed.map_err(|_| NoSlot::InVain)?,
+            slot = place.slot() => return slot.map_err(|queue::Evicted| Ended::Evicted),
+            () = tokio::time::sleep_until(until) => return Err(Ended::Late),
+            changed = changed.changed() => changed.map_err(|_| Ended::InVain)?,
         }
     }
 }
 
-/// How long one more request would wait at the peer that has just refused this one.
-fn expected_wait_there(miss: &Miss) -> Duration {
-    let told = match miss {
-        Miss::Refused(refusal) => refusal.load,
-        _ => None,
-    };
-    told.as_ref().map_or(UNTOLD_WAIT, Load::expected_wait)
+/// How long it will be until its turn comes, where `load` is that of the backend that is likeliest to serve it. Those
+/// behind it do not count.
+fn expected_wait(load: Load, place: &Waiter<InFlight>) -> Duration {
+    let before = place.position.saturating_sub(1) as u64;
+    let rivals = before + place.behind as u64;
+    // Who waits for several backends counts at one of them, so not all rivals count here: of those that do, as large a
+    // share is before it as of all. Who has just given way may still count.
+    let queued = rivals.min(load.queued.into()) * before / rivals.max(1);
+    Load { queued: u32::try_from(queued).unwrap_or(u32::MAX), ..load }.expected_wait()
 }
 
-/// What is assumed of a peer that does not tell: worse than most that do.
-const UNTOLD_WAIT: Duration = Duration::from_secs(10);
+/// How soon one who waits for longer than it was worth looks for another place.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// What is assumed of a peer that was not asked because others were busy: that it is, too.
+const LEAST_WAIT: Duration = Duration::from_secs(1);

@@ -1,6 +1,7 @@
 //! The watch over this peer's backends: one independent loop for each, so that a slow backend delays no other.
 
 mod config;
+mod others;
 mod verdict;
 
 use std::sync::{Arc, Weak};
@@ -15,6 +16,7 @@ use crate::fleet::{Model, Status};
 use crate::registry::{Condition, Entry, Registry};
 
 pub use config::Config;
+use others::Others;
 use verdict::Streak;
 
 /// Watches every backend, now and to come.
@@ -71,14 +73,23 @@ async fn watch(config: &Config, registry: &Arc<Registry>, entry: &Arc<Entry>, en
                     found.models.map_or_else(|| before.models.clone(), |models| shared(&before.models, models));
                 (models, found.slots, None)
             }
-            Err(error) => (before.models.clone(), before.slots, Some(error.to_string())),
+            Err(error) => {
+                entry.check_failed();
+                (before.models.clone(), before.slots, Some(error.to_string()))
+            }
         };
         report(entry, &before, status, last_error.as_deref(), models.len());
+        let is_up = last_error.is_none();
         registry.update(entry, Condition { status, models, slots, checked_at: Some(Instant::now()), last_error });
+        let mut others = Others { config, entry, env, memory: &mut memory };
+        if !is_up {
+            others.forget();
+        }
         tokio::select! {
             biased;
             () = entry.check_now.notified() => tokio::time::sleep(RECHECK_PAUSE.min(config.interval())).await,
             () = tokio::time::sleep(config.interval()) => {}
+            () = others.watch(), if is_up => {}
         }
     }
 }

@@ -122,7 +122,9 @@ async fn a_request_that_finds_it_dead_has_it_checked_at_once() {
     start(Config { failure_threshold: 1, ..Config::default() }, &registry, &env);
     tokio::time::sleep(Duration::from_secs(1)).await;
     servers.set("a", Duration::ZERO, None);
-    a.unreachable();
+    let mut request = a.begin().expect("a slot");
+    request.sends(&Arc::new(Model::named("m")));
+    request.refused();
     tokio::time::sleep(Duration::from_secs(1)).await;
     assert_eq!(status(&a), Status::Unhealthy, "long before the next interval");
 }

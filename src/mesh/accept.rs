@@ -20,7 +20,7 @@ use crate::exchange::{Body, Origin, Refusal, RefusalReason, Reply, Request, Serv
 use crate::fleet::{Load, PeerId};
 
 /// Without a reply within this, the entry is told that its request is being worked on.
-const ADMIT_AFTER: Duration = Duration::from_millis(20);
+const ADMIT_AFTER: Duration = Duration::from_millis(50);
 
 /// The head must be there within this, and every further piece of the body.
 const HEAD_DEADLINE: Duration = Duration::from_secs(5);
@@ -159,7 +159,6 @@ impl Accept {
     ) -> Option<Result<Served<'a>, Refusal>> {
         let Opened { mut request, length, load, serve, turn, room } = opened;
         let mut cancelled = pin!(sending.stream.stopped());
-        let admitted = wire::frame(&Answer { admitted: Some(Admitted { load }), ..Answer::default() })?;
         let work = async {
             request.body = read_body(&mut receive, length).await?;
             drop(room);
@@ -175,7 +174,8 @@ impl Accept {
                 served = &mut work => return Some(served.map(|reply| Served { reply, load, _turn: turn })),
                 () = &mut late, if !told => {
                     told = true;
-                    taken(&mut sending.stream, admitted.clone()).await.then_some(())?;
+                    let admitted = wire::frame(&Answer { admitted: Some(Admitted { load }), ..Answer::default() })?;
+                    taken(&mut sending.stream, admitted).await.then_some(())?;
                 }
             }
         }
@@ -220,7 +220,7 @@ impl Drop for Room<'_> {
 }
 
 fn refusal(reason: RefusalReason, message: impl Into<String>) -> Refusal {
-    Refusal { reason, message: message.into(), load: None }
+    Refusal { reason, message: message.into(), load: None, left_alone: false }
 }
 
 /// Exactly `length` bytes.
@@ -255,6 +255,8 @@ async fn at_end(receive: &mut RecvStream) -> bool {
 async fn pass_on(served: Served<'_>, mut sending: Sending) {
     let Served { reply, load, _turn } = served;
     let (parts, body) = reply.into_parts();
+    // Fresher than what was known when the request came.
+    let load = parts.extensions.get().copied().or(load);
     let head = Answer { reply: Some(ReplyHead::new(&parts, load)), ..Answer::default() };
     let Some(head) = wire::frame(&head) else { return };
     if taken(&mut sending.stream, head).await && pump(body, &mut sending).await {

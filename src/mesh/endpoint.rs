@@ -6,17 +6,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use quinn::{ConnectionId, ConnectionIdGenerator};
-use rand::Rng;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::connection_ids::ConnectionIds;
 use super::dial::DialError;
 use super::identity::Identity;
 use super::junk::Junk;
 use super::links::{Link, Links, close, gossip_address};
 use super::sieve::Sieve;
 use super::tls::{self, Credentials};
-use crate::env::{Dice, Env};
+use crate::env::Env;
 use crate::fleet::PeerId;
 
 /// A handshake may take so long, in either direction.
@@ -29,21 +28,18 @@ const MAX_HANDSHAKES_PER_SOURCE: usize = 16;
 /// Messages of gossip too large for a datagram that are under way at once.
 const MAX_LARGE: usize = 64;
 
-/// Length of our connection ids, in bytes.
-const CONNECTION_ID: usize = 8;
-
 type Attend = Box<dyn Fn(Link) + Send + Sync>;
 
 /// The QUIC endpoint of this node and its links.
 pub(super) struct Endpoint {
-    pub(super) links: Links,
+    pub(super) links: Arc<Links>,
     pub(super) junk: Arc<Junk>,
     pub(super) me: PeerId,
     pub(super) quinn: quinn::Endpoint,
     pub(super) env: Env,
     pub(super) large: Arc<Semaphore>,
     client: Mutex<quinn::ClientConfig>,
-    ids: Arc<Mutex<Dice>>,
+    ids: Arc<ConnectionIds>,
     attend: OnceLock<Attend>,
     handshakes: Arc<Semaphore>,
     sources: Mutex<BTreeMap<IpAddr, usize>>,
@@ -58,19 +54,21 @@ impl Endpoint {
         junk: Arc<Junk>,
         env: Env,
     ) -> std::io::Result<Arc<Self>> {
-        let socket = Arc::new(Sieve { socket: env.net.udp(listen).await?, junk: junk.clone() });
+        let ids = Arc::new(ConnectionIds::new(identity, env.seed.fork("connection-ids")));
+        let socket = env.net.udp(listen).await?;
+        let links = Arc::new(Links::new());
+        let socket = Arc::new(Sieve { socket, junk: junk.clone(), ids: ids.clone(), links: Arc::downgrade(&links) });
         let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.derive("stateless reset"));
         let mut config = quinn::EndpointConfig::new(Arc::new(reset_key));
-        let ids = Arc::new(Mutex::new(env.seed.fork("connection-ids")));
         let generated = ids.clone();
         config
             .grease_quic_bit(false)
             .rng_seed(Some(env.seed.bytes("quic")))
-            .cid_generator(move || Box::new(RandomIds(generated.clone())) as Box<dyn ConnectionIdGenerator>);
+            .cid_generator(move || ConnectionIds::generator(&generated));
         let runtime = Arc::new(quinn::TokioRuntime);
         let quinn = quinn::Endpoint::new_with_abstract_socket(config, Some(credentials.server), socket, runtime)?;
         Ok(Arc::new(Endpoint {
-            links: Links::new(),
+            links,
             junk,
             me: identity.id().clone(),
             quinn,
@@ -187,7 +185,7 @@ impl Endpoint {
     pub(super) fn client(&self) -> quinn::ClientConfig {
         let mut client = self.client.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let ids = self.ids.clone();
-        client.initial_dst_cid_provider(Arc::new(move || random_id(&ids)));
+        client.initial_dst_cid_provider(Arc::new(move || ids.fresh()));
         client
     }
 
@@ -213,28 +211,4 @@ impl Drop for HandshakePermit {
             }
         }
     }
-}
-
-/// Connection ids from our own chance. They are not checked on arrival: after a restart a packet for a connection of
-/// the old process must get as far as the stateless reset that ends it.
-struct RandomIds(Arc<Mutex<Dice>>);
-
-impl ConnectionIdGenerator for RandomIds {
-    fn generate_cid(&mut self) -> ConnectionId {
-        random_id(&self.0)
-    }
-
-    fn cid_len(&self) -> usize {
-        CONNECTION_ID
-    }
-
-    fn cid_lifetime(&self) -> Option<Duration> {
-        None
-    }
-}
-
-fn random_id(dice: &Mutex<Dice>) -> ConnectionId {
-    let mut id = [0; CONNECTION_ID];
-    dice.lock().unwrap_or_else(PoisonError::into_inner).fill_bytes(&mut id);
-    ConnectionId::new(&id)
 }

@@ -101,21 +101,25 @@ impl Forward {
         let mut sending = pin!(send_all(Sending { stream: send, done: false }, head, request.body.clone()));
         let mut limit = admission;
         for _ in 0..MAX_ANSWERS {
-            let answer = async {
+            let next = async {
                 tokio::select! {
                     biased;
-                    answer = next_answer(&mut receive) => answer,
+                    frame = wire::read_frame(&mut receive) => frame,
                     never = &mut sending => match never {},
                     never = &mut sampling => match never {},
                 }
             };
-            match timeout_at(limit, answer).await {
+            let frame = match timeout_at(limit, next).await {
                 Err(_) if limit == admission => return Err(self.silent(to, &connection, &acked)),
                 Err(_) => return Err(ForwardError::Silent),
                 Ok(Err(error)) => return Err(self.broken(to, &error)),
-                Ok(Ok(Answer { refused: Some(refusal), .. })) => return Err(ForwardError::Refused(refusal)),
-                Ok(Ok(Answer { reply: Some(head), .. })) => return reply(&head, receive).ok_or(ForwardError::Lost),
-                Ok(Ok(_)) => limit = deadline,
+                Ok(Ok(frame)) => frame,
+            };
+            match serde_json::from_slice(&frame) {
+                Err(_) => return Err(self.broken(to, &FrameError::Malformed)),
+                Ok(Answer { refused: Some(refusal), .. }) => return Err(ForwardError::Refused(refusal)),
+                Ok(Answer { reply: Some(head), .. }) => return reply(&head, receive).ok_or(ForwardError::Lost),
+                Ok(_) => limit = deadline,
             }
         }
         Err(self.broken(to, &FrameError::Malformed))
@@ -160,6 +164,7 @@ fn too_long() -> ForwardError {
         reason: crate::exchange::RefusalReason::Malformed,
         message: "the request is too long to be forwarded".to_owned(),
         load: None,
+        left_alone: false,
     })
 }
 
@@ -198,12 +203,7 @@ async fn send_all(mut sending: Sending, head: Bytes, body: Bytes) -> std::conver
     std::future::pending().await
 }
 
-async fn next_answer(stream: &mut RecvStream) -> Result<Answer, FrameError> {
-    let frame = wire::read_frame(stream).await?;
-    serde_json::from_slice(&frame).map_err(|_| FrameError::Malformed)
-}
-
-fn reply(head: &ReplyHead, stream: RecvStream) -> Option<Reply> {
+fn reply(head: &ReplyHead<'_>, stream: RecvStream) -> Option<Reply> {
     let (status, headers) = head.parts()?;
     let body: Body = Arriving { stream, ended: false }.boxed_unsync();
     let mut reply = Reply::new(body);

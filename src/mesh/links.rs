@@ -282,6 +282,13 @@ impl Links {
         self.table().by_gossip_address.get(&address).cloned()
     }
 
+    /// Whether some peer was reached at `address`, or may be.
+    pub(super) fn is_known(&self, address: SocketAddr) -> bool {
+        let canonical = |address: SocketAddr| (address.ip().to_canonical(), address.port());
+        let is_it = |known: &SocketAddr| canonical(*known) == canonical(address);
+        self.table().contacts.values().any(|contact| contact.addresses.iter().any(is_it))
+    }
+
     /// Everyone there is a connection to.
     pub(super) fn linked(&self) -> Vec<Link> {
         let table = self.table();

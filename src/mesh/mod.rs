@@ -10,6 +10,7 @@ mod key;
 mod membership;
 mod tls;
 
+mod connection_ids;
 mod dial;
 mod endpoint;
 mod hints;

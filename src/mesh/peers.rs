@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Config;
-use crate::fleet::{BackendAbout, Load, Model, PeerId, PeerState};
+use crate::fleet::{BackendAbout, BackendFacts, Breaker, Load, Model, ModelFacts, PeerId, PeerState};
 
 /// Every other peer that was heard of, at one instant.
 #[derive(Clone, Debug, Default)]
@@ -77,8 +77,14 @@ pub struct PeerBackend {
     pub models: Vec<Arc<Model>>,
     /// Roughly how busy it was.
     pub load: Load,
+    /// What serving has taught its peer, by model; sorted by it.
+    pub served: Vec<ModelFacts>,
+    /// Its breakers that are not closed, and when each was heard of.
+    pub breakers: Vec<(Breaker, Instant)>,
     /// When any of this last changed here.
     pub heard_at: Instant,
+    /// When its load was heard.
+    pub load_heard_at: Instant,
 }
 
 impl Peer {
@@ -97,8 +103,37 @@ impl Peer {
     }
 }
 
+impl PeerBackend {
+    /// What serving `model` has taught its peer.
+    pub fn served(&self, model: &str) -> Option<&ModelFacts> {
+        self.served.binary_search_by(|known| known.model.as_str().cmp(model)).ok().map(|at| &self.served[at])
+    }
+
+    /// Its breakers that are not closed, as they stand at `now` as far as is known.
+    pub fn breakers(&self, now: Instant) -> impl Iterator<Item = Breaker> {
+        self.breakers.iter().map(move |(breaker, heard_at)| breaker.after(now.saturating_duration_since(*heard_at)))
+    }
+
+    /// Whether requests for `model` had better go elsewhere.
+    pub fn keeps_away(&self, model: &str, now: Instant) -> bool {
+        self.breakers(now).any(|breaker| breaker.guards(model) && breaker.keeps_away())
+    }
+
+    /// All that is known of it, as its peer would tell it at `now`.
+    pub fn facts(&self, now: Instant) -> BackendFacts {
+        BackendFacts {
+            about: self.about.clone(),
+            models: self.models.iter().map(|model| (**model).clone()).collect(),
+            load: self.load,
+            served: self.served.clone(),
+            breakers: self.breakers(now).collect(),
+        }
+    }
+}
+
 impl Peers {
-    pub(super) fn new(mut list: Vec<Arc<Peer>>, namesake: bool) -> Self {
+    /// The peers of `list`, in any order. `namesake`: whether a living one of them goes by the name of this node.
+    pub fn new(mut list: Vec<Arc<Peer>>, namesake: bool) -> Self {
         list.sort_by(|one, other| (&one.name, &one.id).cmp(&(&other.name, &other.id)));
         let mut by_model: BTreeMap<String, Vec<Place>> = BTreeMap::new();
         for (at, peer) in list.iter().enumerate() {
@@ -186,7 +221,16 @@ mod tests {
             near,
             machine: machine.to_owned(),
         };
-        let backend = PeerBackend { about, models: Vec::new(), load: Load::default(), heard_at: Instant::now() };
+        let now = Instant::now();
+        let backend = PeerBackend {
+            about,
+            models: Vec::new(),
+            load: Load::default(),
+            served: Vec::new(),
+            heard_at: now,
+            load_heard_at: now,
+            breakers: Vec::new(),
+        };
         Arc::new(Peer {
             id: PeerId::from_text(name),
             name: name.to_owned(),

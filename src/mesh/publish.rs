@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use chitchat::NodeState;
 
-use super::facts::{self, MAX_BACKENDS, MAX_MODELS, peer::PeerFact};
+use super::facts::{self, MAX_BACKENDS, MAX_BREAKERS, MAX_MODELS, peer::PeerFact};
 use crate::fleet::{BackendFacts, PeerId};
 
 /// Every fact this node should be telling, by key.
@@ -24,6 +24,12 @@ pub(super) fn facts(
         let name = &backend.about.name;
         told.extend([about]);
         told.extend(facts::load::encode(name, &backend.load));
+        for served in backend.served.iter().take(MAX_MODELS) {
+            told.extend(facts::pace::encode(name, &served.model, &served.pace));
+            told.extend(facts::warm::encode(name, &served.model, &served.digest));
+        }
+        let breakers = backend.breakers.iter().take(MAX_BREAKERS);
+        told.extend(breakers.filter_map(|breaker| facts::breaker::encode(name, breaker)));
         told.extend(backend.models.iter().take(MAX_MODELS).filter_map(|model| facts::model::encode(name, model)));
     }
     told
@@ -46,7 +52,7 @@ pub(super) fn tell(state: &mut NodeState, facts: &BTreeMap<String, String>) {
 mod tests {
     use super::super::facts::{Fact, decode};
     use super::*;
-    use crate::fleet::{BackendAbout, Kind, Load, Model, Status, Tier, Zone};
+    use crate::fleet::{BackendAbout, Breaker, Kind, Load, Model, Standing, Status, Tier, Trouble, Zone};
 
     fn backend(name: &str, kind: Kind, models: &[&str]) -> BackendFacts {
         BackendFacts {
@@ -64,6 +70,8 @@ mod tests {
             },
             models: models.iter().map(|id| Model::named(*id)).collect(),
             load: Load::default(),
+            served: Vec::new(),
+            breakers: Vec::new(),
         }
     }
 
@@ -86,6 +94,20 @@ mod tests {
         assert_eq!(told.len(), MAX_MODELS + 4);
         assert!(told.iter().all(|(key, value)| decode(key, value).is_ok()));
         assert!(matches!(decode("peer", &told["peer"]), Ok(Fact::Peer(fact)) if fact == us()));
+    }
+
+    #[test]
+    fn breakers_that_are_not_closed_are_told_and_no_more_than_so_many() {
+        let breaker = |number: u32| Breaker {
+            model: Some(format!("m{number}")),
+            trouble: Trouble::Errors,
+            standing: Standing::Probing,
+        };
+        let breakers = (0..100).map(breaker).collect();
+        let told = facts(&us(), std::iter::empty(), &[BackendFacts { breakers, ..backend("gpu", Kind::Vllm, &[]) }]);
+        let breakers: Vec<_> = told.iter().filter(|(key, _)| key.starts_with("breaker/gpu/errors/m")).collect();
+        assert_eq!(breakers.len(), MAX_BREAKERS);
+        assert!(breakers.iter().all(|(key, value)| matches!(decode(key, value), Ok(Fact::Breaker(..)))));
     }
 
     #[test]

@@ -1,17 +1,20 @@
 //! The UDP socket under QUIC, which sees what QUIC itself throws away without a word. It takes nothing away and changes
-//! nothing: what cannot be QUIC is complained about, and handed on to be thrown away as ever.
+//! nothing: what cannot be QUIC, or calls on no connection of ours, is complained about, and handed on to be thrown away
+//! as ever.
 
 use std::fmt;
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
 
 use quinn::udp::{RecvMeta, Transmit};
 use quinn::{AsyncUdpSocket, UdpPoller};
 
+use super::connection_ids::ConnectionIds;
 use super::junk::Junk;
+use super::links::Links;
 
 /// The shortest packet that QUIC knows: a stateless reset. RFC 9000, 10.3.
 const SHORTEST: usize = 21;
@@ -20,6 +23,9 @@ const SHORTEST: usize = 21;
 pub(super) struct Sieve {
     pub(super) socket: Arc<dyn AsyncUdpSocket>,
     pub(super) junk: Arc<Junk>,
+    pub(super) ids: Arc<ConnectionIds>,
+    /// They hold the connections, which hold this socket.
+    pub(super) links: Weak<Links>,
 }
 
 impl fmt::Debug for Sieve {
@@ -28,18 +34,32 @@ impl fmt::Debug for Sieve {
     }
 }
 
-/// Whether a datagram may be QUIC as it is spoken here, by its first bytes. What is encrypted is not looked into: junk
-/// that begins like a short header passes.
-fn may_be_quic(datagram: &[u8]) -> bool {
-    match datagram {
-        datagram if datagram.len() < SHORTEST => false,
-        // A long header names its version: negotiation, version 1 and its last drafts.
-        &[first, a, b, c, d, ..] if first & 0x80 != 0 => {
-            matches!(u32::from_be_bytes([a, b, c, d]), 0 | 1 | 0xff00_001d..=0xff00_0022)
+/// What a datagram is, by its first bytes. What is encrypted is not looked into.
+#[derive(Debug, PartialEq, Eq)]
+enum Looks<'a> {
+    /// No QUIC that is spoken here.
+    Wrong,
+    /// QUIC that begins a connection, or is about versions.
+    Opening,
+    /// QUIC that calls on the connection of this name, if it is not random altogether: a stateless reset looks the same.
+    Calling(&'a [u8]),
+}
+
+impl<'a> Looks<'a> {
+    fn of(datagram: &'a [u8]) -> Self {
+        match datagram {
+            datagram if datagram.len() < SHORTEST => Looks::Wrong,
+            // A long header names its version: negotiation, version 1 and its last drafts.
+            &[first, a, b, c, d, ..] if first & 0x80 != 0 => {
+                let is_spoken = matches!(u32::from_be_bytes([a, b, c, d]), 0 | 1 | 0xff00_001d..=0xff00_0022);
+                if is_spoken { Looks::Opening } else { Looks::Wrong }
+            }
+            // A short one has the fixed bit set: we do not offer to do without it.
+            [first, rest @ ..] if first & 0x40 != 0 => {
+                rest.get(..ConnectionIds::LENGTH).map_or(Looks::Wrong, Looks::Calling)
+            }
+            _ => Looks::Wrong,
         }
-        // A short one has the fixed bit set: we do not offer to do without it.
-        &[first, ..] => first & 0x40 != 0,
-        [] => false,
     }
 }
 
@@ -48,13 +68,26 @@ impl Sieve {
     fn look(&self, buffers: &[IoSliceMut<'_>], meta: &[RecvMeta]) {
         let junk = buffers.iter().zip(meta).find_map(|(buffer, meta)| {
             let received = buffer.get(..meta.len)?;
-            let datagram = received.chunks(meta.stride.max(1)).find(|datagram| !may_be_quic(datagram))?;
+            let datagram = received.chunks(meta.stride.max(1)).find(|datagram| self.is_junk(datagram, meta.addr))?;
             Some((meta.addr, datagram.len()))
         });
         if let Some((source, length)) = junk {
             let source = source.ip().to_canonical().to_string();
             self.junk.complain(&source, "not QUIC", &format_args!("a datagram of {length} bytes"));
         }
+    }
+
+    /// A peer that has lost a connection says so with what looks like a call on no connection at all.
+    fn is_junk(&self, datagram: &[u8], source: SocketAddr) -> bool {
+        match Looks::of(datagram) {
+            Looks::Wrong => true,
+            Looks::Opening => false,
+            Looks::Calling(id) => !self.ids.may_be_ours(id) && !self.is_from_a_peer(source),
+        }
+    }
+
+    fn is_from_a_peer(&self, source: SocketAddr) -> bool {
+        self.links.upgrade().is_some_and(|links| links.is_known(source))
     }
 }
 
@@ -106,19 +139,21 @@ mod tests {
             bytes.resize(length, 7);
             bytes
         };
-        for (start, length, may_be) in [
-            (&[0xc0, 0, 0, 0, 1][..], 1200, true),
-            (&[0xc0, 0, 0, 0, 0], 30, true),
-            (&[0xc0, 0xff, 0, 0, 29], 1200, true),
-            (&[0xc0, 0, 0, 0, 2], 1200, false),
-            (&[0xff, 0xff, 0xff, 0xff, 0xff], 1200, false),
-            (&[0x40], 40, true),
-            (&[0x40], 20, false),
-            (&[0x00], 1200, false),
-            (b"1234", 40, false),
-            (&[], 0, false),
+        let calling = Looks::Calling(&[7; ConnectionIds::LENGTH]);
+        for (start, length, looks) in [
+            (&[0xc0, 0, 0, 0, 1][..], 1200, &Looks::Opening),
+            (&[0xc0, 0, 0, 0, 0], 30, &Looks::Opening),
+            (&[0xc0, 0xff, 0, 0, 29], 1200, &Looks::Opening),
+            (&[0xc0, 0, 0, 0, 2], 1200, &Looks::Wrong),
+            (&[0xff, 0xff, 0xff, 0xff, 0xff], 1200, &Looks::Wrong),
+            (&[0x40], 40, &calling),
+            (&[0x40], 21, &calling),
+            (&[0x40], 20, &Looks::Wrong),
+            (&[0x00], 1200, &Looks::Wrong),
+            (b"1234", 40, &Looks::Wrong),
+            (&[], 0, &Looks::Wrong),
         ] {
-            assert_eq!(may_be_quic(&datagram(start, length)), may_be, "{start:?}");
+            assert_eq!(Looks::of(&datagram(start, length)), *looks, "{start:?}");
         }
     }
 }

@@ -10,10 +10,10 @@ use chitchat::NodeState;
 use tokio::time::Instant;
 
 use super::Config;
-use super::facts::{self, Fact, MAX_BACKENDS, MAX_MODELS, peer::PeerFact};
+use super::facts::{self, Fact, MAX_BACKENDS, MAX_BREAKERS, MAX_MODELS, peer::PeerFact};
 use super::links::{Reach, gossip_address};
 use super::peers::{Peer, PeerBackend, Peers};
-use crate::fleet::{Load, Model, PeerId, PeerState};
+use crate::fleet::{Breaker, Load, Model, ModelFacts, PeerId, PeerState};
 
 /// Peers that are listed; an open mesh must not fill this node.
 const MAX_PEERS: usize = 1_024;
@@ -256,12 +256,13 @@ impl Row {
             if let Some(Fact::Peer(about)) = &fact {
                 self.compare_clocks(about.clock, now.wall);
             }
-            shape |= !matches!(fact, Some(Fact::Peer(_) | Fact::Sees(_) | Fact::Load(..)));
+            let is_shape = |fact: &Fact| matches!(fact, Fact::Backend(_) | Fact::Model(..));
+            shape |= fact.as_ref().is_none_or(is_shape);
             self.facts.insert(key.to_owned(), Known { version: value.version, heard_at: now.instant, fact });
         }
         for key in gone {
-            self.facts.remove(&key);
-            shape = true;
+            let fact = self.facts.remove(&key).and_then(|known| known.fact);
+            shape |= !matches!(fact, Some(Fact::Pace(..) | Fact::Warm(..) | Fact::Breaker(..)));
         }
         shape
     }
@@ -279,6 +280,8 @@ impl Row {
         (self.about, self.sees) = (None, Vec::new());
         let mut models: BTreeMap<&str, Vec<(&Model, Instant)>> = BTreeMap::new();
         let mut loads: BTreeMap<&str, (Load, Instant)> = BTreeMap::new();
+        let mut served: BTreeMap<&str, BTreeMap<&str, ModelFacts>> = BTreeMap::new();
+        let mut breakers: BTreeMap<&str, Vec<(Breaker, Instant)>> = BTreeMap::new();
         let mut abouts = Vec::new();
         for known in self.facts.values() {
             match &known.fact {
@@ -287,6 +290,13 @@ impl Row {
                 Some(Fact::Backend(about)) => abouts.push((about, known.heard_at)),
                 Some(Fact::Model(backend, model)) => models.entry(backend).or_default().push((model, known.heard_at)),
                 Some(Fact::Load(backend, load)) => drop(loads.insert(backend, (*load, known.heard_at))),
+                Some(Fact::Pace(backend, model, pace)) => of_model(&mut served, backend, model).pace = *pace,
+                Some(Fact::Warm(backend, model, digest)) => {
+                    of_model(&mut served, backend, model).digest = digest.clone();
+                }
+                Some(Fact::Breaker(backend, breaker)) => {
+                    breakers.entry(backend).or_default().push((breaker.clone(), known.heard_at));
+                }
                 None => {}
             }
         }
@@ -298,10 +308,23 @@ impl Row {
             offered.sort_by(|one, other| one.0.id.cmp(&other.0.id));
             offered.truncate(MAX_MODELS);
             let (load, load_heard_at) = loads.remove(about.name.as_str()).unwrap_or((Load::default(), heard_at));
+            let mut breakers = breakers.remove(about.name.as_str()).unwrap_or_default();
+            breakers.truncate(MAX_BREAKERS);
             let newest = offered.iter().map(|(_, at)| *at).chain([heard_at, load_heard_at]).max();
             let models = offered.into_iter().map(|(model, _)| kept(old, model)).collect();
             let heard_at = newest.unwrap_or(heard_at);
-            self.backends.push(Arc::new(PeerBackend { about: about.clone(), models, load, heard_at }));
+            let served =
+                served.remove(about.name.as_str()).unwrap_or_default().into_values().take(MAX_MODELS).collect();
+            let (about, load_heard_at) = (about.clone(), load_heard_at);
+            self.backends.push(Arc::new(PeerBackend {
+                about,
+                models,
+                load,
+                served,
+                breakers,
+                heard_at,
+                load_heard_at,
+            }));
         }
     }
 
@@ -330,6 +353,15 @@ impl Row {
             sees: self.sees.clone(),
         })
     }
+}
+
+fn of_model<'s, 'f>(
+    served: &'s mut BTreeMap<&'f str, BTreeMap<&'f str, ModelFacts>>,
+    backend: &'f str,
+    model: &'f str,
+) -> &'s mut ModelFacts {
+    let unknown = || ModelFacts { model: model.to_owned(), ..ModelFacts::default() };
+    served.entry(backend).or_default().entry(model).or_insert_with(unknown)
 }
 
 /// The same model as before where it is the same: thousands of them are not copied because a load has changed.

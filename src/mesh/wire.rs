@@ -55,17 +55,25 @@ pub(super) struct Head<'a> {
     time_left_ms: u64,
     #[serde(default)]
     may_queue: bool,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    may_wait_ms: u64,
+    #[serde(default)]
+    last_resort: bool,
     #[serde(default, borrow)]
     client: Cow<'a, str>,
     #[serde(deserialize_with = "strict_zone")]
     zone: Zone,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tier: Option<Tier>,
-    #[serde(default)]
-    headers: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    #[serde(default, borrow)]
+    headers: Vec<Field<'a>>,
     /// Bytes of the body that follows: a stream that ends early is not a shorter body.
     pub(super) body: u64,
 }
+
+/// A header, borrowed where its value stands in the frame as it is.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Field<'a>(#[serde(borrow)] Cow<'a, str>, #[serde(borrow)] Cow<'a, str>);
 
 /// Why a head is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -93,8 +101,10 @@ impl<'a> Head<'a> {
             backend: hop.backend.as_str().into(),
             hops_left: hop.hops_left,
             visited: hop.visited.as_slice().into(),
-            time_left_ms: u64::try_from(hop.time_left.as_millis()).unwrap_or(u64::MAX),
+            time_left_ms: millis(hop.time_left),
             may_queue: hop.may_queue,
+            may_wait_ms: millis(hop.may_wait),
+            last_resort: hop.last_resort,
             client: (&*request.client).into(),
             zone: hop.zone,
             tier: hop.tier,
@@ -128,10 +138,12 @@ impl<'a> Head<'a> {
             visited: self.visited.into_owned(),
             time_left: Duration::from_millis(self.time_left_ms),
             may_queue: self.may_queue,
+            may_wait: Duration::from_millis(self.may_wait_ms),
+            last_resort: self.last_resort,
             zone: self.zone,
             tier: self.tier,
         };
-        let headers = inbound(self.headers.iter().map(|(name, value)| (&**name, &**value)), goes_to_peers);
+        let headers = inbound(&self.headers, goes_to_peers);
         Ok(Request {
             id,
             endpoint: self.endpoint,
@@ -142,6 +154,14 @@ impl<'a> Head<'a> {
             caller: None,
         })
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn is_zero(millis: &u64) -> bool {
+    *millis == 0
 }
 
 /// Characters of a client's name that are kept.
@@ -157,13 +177,13 @@ fn strict_zone<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Zone, D::Er
 /// to be skipped.
 #[derive(Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Answer {
+pub(super) struct Answer<'a> {
     /// It is being worked on; the reply or a refusal follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) admitted: Option<Admitted>,
     /// The head of the reply; its body follows until the end of the stream.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) reply: Option<ReplyHead>,
+    #[serde(skip_serializing_if = "Option::is_none", borrow)]
+    pub(super) reply: Option<ReplyHead<'a>>,
     /// It is not served here; nothing follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refused: Option<Refusal>,
@@ -179,27 +199,24 @@ pub(super) struct Admitted {
 
 /// The head of a reply.
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct ReplyHead {
+pub(super) struct ReplyHead<'a> {
     status: u16,
-    #[serde(default)]
-    headers: Vec<(Cow<'static, str>, Cow<'static, str>)>,
+    #[serde(default, borrow)]
+    headers: Vec<Field<'a>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) load: Option<Load>,
 }
 
-impl ReplyHead {
-    pub(super) fn new(parts: &http::response::Parts, load: Option<Load>) -> Self {
+impl<'a> ReplyHead<'a> {
+    pub(super) fn new(parts: &'a http::response::Parts, load: Option<Load>) -> Self {
         let headers = outbound(&parts.headers, |name| !is_hop_by_hop(name));
-        let headers =
-            headers.into_iter().map(|(name, value)| (name.into_owned().into(), value.into_owned().into())).collect();
         ReplyHead { status: parts.status.as_u16(), headers, load }
     }
 
     /// Status and headers, or `None` where the status is none.
     pub(super) fn parts(&self) -> Option<(StatusCode, HeaderMap)> {
         let status = StatusCode::from_u16(self.status).ok()?;
-        let headers = self.headers.iter().map(|(name, value)| (&**name, &**value));
-        Some((status, inbound(headers, |name| !is_hop_by_hop(name))))
+        Some((status, inbound(&self.headers, |name| !is_hop_by_hop(name))))
     }
 }
 
@@ -224,7 +241,7 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
         || name.as_str() == "keep-alive"
 }
 
-fn outbound(headers: &HeaderMap, wanted: impl Fn(&HeaderName) -> bool) -> Vec<(Cow<'_, str>, Cow<'_, str>)> {
+fn outbound(headers: &HeaderMap, wanted: impl Fn(&HeaderName) -> bool) -> Vec<Field<'_>> {
     let mut room = MAX_HEADER_BYTES;
     headers
         .iter()
@@ -232,18 +249,21 @@ fn outbound(headers: &HeaderMap, wanted: impl Fn(&HeaderName) -> bool) -> Vec<(C
         .filter_map(|(name, value)| Some((name.as_str(), value.to_str().ok()?)))
         .take(MAX_HEADERS)
         .take_while(|(name, value)| fits(&mut room, name, value))
-        .map(|(name, value)| (name.into(), value.into()))
+        .map(|(name, value)| Field(name.into(), value.into()))
         .collect()
 }
 
-fn inbound<'h>(headers: impl Iterator<Item = (&'h str, &'h str)>, wanted: impl Fn(&HeaderName) -> bool) -> HeaderMap {
+fn inbound(headers: &[Field<'_>], wanted: impl Fn(&HeaderName) -> bool) -> HeaderMap {
     let mut room = MAX_HEADER_BYTES;
     headers
-        .filter_map(|(name, value)| Some((HeaderName::try_from(name).ok()?, HeaderValue::from_str(value).ok()?)))
+        .iter()
+        .filter_map(|Field(name, value)| {
+            Some((HeaderName::try_from(&**name).ok()?, HeaderValue::from_str(value).ok()?))
+        })
         .filter(|(name, _)| wanted(name))
         .take(MAX_HEADERS)
         .take_while(|(name, value)| fits(&mut room, name.as_str(), value.to_str().unwrap_or_default()))
-        .fold(HeaderMap::new(), |mut map, (name, value)| {
+        .fold(HeaderMap::with_capacity(headers.len().min(MAX_HEADERS)), |mut map, (name, value)| {
             map.append(name, value);
             map
         })

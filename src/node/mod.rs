@@ -60,7 +60,7 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
     let listener = env.net.listen(address).await.map_err(|error| parts::not_listening(address, &error))?;
     let http = listener.local_addr().map_err(|error| parts::not_listening(address, &error))?;
 
-    let registry = Arc::new(Registry::new(Whereabouts::of(&*env.net)));
+    let registry = Arc::new(Registry::new(Whereabouts::of(&*env.net)).judging_by(config.quality.clone()));
     for spec in backends {
         if let Err(duplicate) = registry.add(spec) {
             warn!("{duplicate}");

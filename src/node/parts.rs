@@ -37,7 +37,8 @@ pub(super) fn check_data_dir(config: &Config) -> Result<(), StartError> {
 }
 
 pub(super) fn rules(config: &Config) -> Result<Rules, StartError> {
-    Rules::new(&config.routing).map_err(|problems| {
+    let rules = Rules::new(&config.routing).map(|rules| rules.penalising(config.quality.ttft_penalty_threshold_ms));
+    rules.map_err(|problems| {
         let lines: Vec<String> =
             problems.into_iter().map(|problem| format!("{}: {}", problem.path, problem.message)).collect();
         StartError::Rules(lines.join("; "))
@@ -94,6 +95,8 @@ pub(super) fn offer(entry: &Entry, keyed: bool) -> Option<BackendFacts> {
     spec.is_offered(keyed).then(|| {
         let mut facts = entry.facts();
         facts.models.retain(|model| spec.offers(model, keyed));
+        let is_offered = |id: &str| facts.models.iter().any(|model| model.id == id);
+        facts.breakers.retain(|breaker| breaker.model.as_deref().is_none_or(is_offered));
         facts
     })
 }
@@ -127,6 +130,7 @@ pub(super) fn manner(config: &Config, mesh: Option<&Mesh>, env: &Env) -> Manner 
         max_concurrent: config.server.max_concurrent_requests,
         queue: config.queue.clone(),
         max_hops: config.mesh.max_hops,
+        affinity_by_user: config.routing.affinity_by_user,
         log_prompts: config.logging.enable_content_logging,
         peer_name: match mesh {
             Some(mesh) => mesh.myself().name.into(),

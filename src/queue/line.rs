@@ -1,7 +1,8 @@
-//! The order in which requests wait: by priority, then in turns of the clients. Pure.
+//! The order in which requests wait: by priority, then in turns of the clients; and whose place is given up where no
+//! more may wait. Pure.
 //!
 //! Turns are start-time fair queuing (Goyal, Vin, Cheng, SIGCOMM 1996) with every request of cost one: a client's next
-//! request is tagged one later than its last, but never earlier than what is served now.
+//! request is tagged one later than the last of it that waits, but never earlier than what is served now.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -20,22 +21,28 @@ pub struct Rank {
 
 pub(super) struct Line<S> {
     waiting: BTreeMap<Rank, Waiting<S>>,
-    last_turn: HashMap<(Priority, Arc<str>), u64>,
-    served_turn: u64,
+    served_turn: BTreeMap<Priority, u64>,
     next_number: u64,
 }
 
-/// Turns that have passed are forgotten when there are more of them.
-const MOST_PASSED: usize = 64;
-
 struct Waiting<S> {
     backends: Vec<Arc<str>>,
+    client: Arc<str>,
     grant: oneshot::Sender<S>,
+}
+
+/// A request in the line.
+pub(super) struct Stand {
+    pub(super) rank: Rank,
+    /// Of those that wait for a backend of its own, how many stand before it.
+    pub(super) before: usize,
+    /// And how many behind it.
+    pub(super) behind: usize,
 }
 
 impl<S> Default for Line<S> {
     fn default() -> Self {
-        Line { waiting: BTreeMap::new(), last_turn: HashMap::new(), served_turn: 0, next_number: 0 }
+        Line { waiting: BTreeMap::new(), served_turn: BTreeMap::new(), next_number: 0 }
     }
 }
 
@@ -48,18 +55,35 @@ impl<S> Line<S> {
         self.waiting.values().filter(|waiting| waiting.wants(backend)).count()
     }
 
-    /// Its rank, and its position from 1.
-    pub(super) fn push(&mut self, wish: Wish, grant: oneshot::Sender<S>) -> (Rank, usize) {
+    pub(super) fn push(&mut self, wish: Wish, grant: oneshot::Sender<S>) -> Stand {
         let Wish { backends, priority, client } = wish;
-        let last = self.last_turn.entry((priority, client)).or_default();
-        let turn = (*last).max(self.served_turn) + 1;
-        *last = turn;
-        let rank = Rank { priority, turn, number: self.next_number };
+        let is_its = |(rank, other): &(&Rank, &Waiting<S>)| rank.priority == priority && other.client == client;
+        let last = self.waiting.iter().rev().find(is_its).map_or(0, |(rank, _)| rank.turn);
+        let served = self.served_turn.get(&priority).copied().unwrap_or(0);
+        let rank = Rank { priority, turn: last.max(served) + 1, number: self.next_number };
         self.next_number += 1;
-        let before = self.waiting.range(..&rank);
-        let rivals = before.filter(|(_, other)| backends.iter().any(|backend| other.wants(backend))).count();
-        self.waiting.insert(rank.clone(), Waiting { backends, grant });
-        (rank, rivals + 1)
+        let is_rival = |other: &Waiting<S>| backends.iter().any(|backend| other.wants(backend));
+        let before = self.waiting.range(..&rank).filter(|(_, other)| is_rival(other)).count();
+        let behind = self.waiting.range(&rank..).filter(|(_, other)| is_rival(other)).count();
+        self.waiting.insert(rank.clone(), Waiting { backends, client, grant });
+        Stand { rank, before, behind }
+    }
+
+    /// The place that is given up to a newcomer: the last of the client that has most to give up, where that has at
+    /// least two more than the newcomer's. With one more the two would only change parts, and whoever asks last would
+    /// win. What goes before the newcomer is not given up, but counts as the newcomer's own where it is.
+    pub(super) fn make_room(&mut self, newcomer: &Wish) -> Option<oneshot::Sender<S>> {
+        let own = self.waiting.values().filter(|waiting| waiting.client == newcomer.client).count();
+        let may_yield = || self.waiting.iter().filter(|(rank, _)| rank.priority >= newcomer.priority);
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for (_, waiting) in may_yield() {
+            *counts.entry(&waiting.client).or_default() += 1;
+        }
+        let counted = may_yield().map(|(rank, waiting)| (rank, counts[&*waiting.client]));
+        // Of equals it is the last.
+        let (rank, most) = counted.max_by_key(|(_, count)| *count)?;
+        let rank = (most > own + 1).then(|| rank.clone())?;
+        self.waiting.remove(&rank).map(|waiting| waiting.grant)
     }
 
     pub(super) fn first_for(&self, backend: &str) -> Option<Rank> {
@@ -68,26 +92,13 @@ impl<S> Line<S> {
 
     pub(super) fn grant(&mut self, rank: &Rank) -> Option<oneshot::Sender<S>> {
         let waiting = self.waiting.remove(rank)?;
-        self.served_turn = self.served_turn.max(rank.turn);
-        self.tidy();
+        let served = self.served_turn.entry(rank.priority).or_default();
+        *served = rank.turn.max(*served);
         Some(waiting.grant)
     }
 
     pub(super) fn remove(&mut self, rank: &Rank) {
         self.waiting.remove(rank);
-        self.tidy();
-    }
-
-    /// An empty line owes nobody a turn, and a turn that has passed holds nobody back: so what is remembered of clients
-    /// is bounded by what waits.
-    fn tidy(&mut self) {
-        if self.waiting.is_empty() {
-            self.last_turn.clear();
-            self.served_turn = 0;
-        } else if self.last_turn.len() > 2 * self.waiting.len() + MOST_PASSED {
-            let served = self.served_turn;
-            self.last_turn.retain(|_, turn| *turn > served);
-        }
     }
 }
 

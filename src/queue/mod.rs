@@ -1,6 +1,6 @@
-//! Requests that wait for a slot: bounded, high before normal, fair between clients, and bound as late as can be, to
-//! whichever of their backends frees a slot first. It is drained by events and never polls. What a slot is, it does not
-//! know: whoever frees one offers it.
+//! Requests that wait for a slot: bounded, high before normal, fair between clients in turns and in room, and bound as
+//! late as can be, to whichever of their backends frees a slot first. It is drained by events and never polls. What a slot
+//! is, it does not know: whoever frees one offers it.
 
 mod config;
 mod line;
@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 pub use config::Config;
 pub use line::Rank;
 
-use line::Line;
+use line::{Line, Stand};
 
 /// Which requests go first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -51,7 +51,7 @@ pub struct Wish {
     pub backends: Vec<Arc<str>>,
     /// Which requests it goes before.
     pub priority: Priority,
-    /// Whose it is: clients take turns.
+    /// Whose it is: clients take turns, and share the room.
     pub client: Arc<str>,
 }
 
@@ -61,6 +61,10 @@ pub struct Full {
     /// How many wait.
     pub depth: usize,
 }
+
+/// The queue was full, and the place went to a client that had fewer requests waiting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Evicted;
 
 /// Requests that wait for slots of type `S`.
 pub struct Queue<S> {
@@ -75,8 +79,10 @@ pub struct Place<S> {
     queue: Arc<Queue<S>>,
     rank: Rank,
     slot: oneshot::Receiver<S>,
-    /// How many stood before it when it came, plus one.
+    /// How many stood before it when it came, plus one, of those that wait for a backend of its own.
     pub position: usize,
+    /// And how many behind it, as they came earlier and go later.
+    pub behind: usize,
 }
 
 impl<S> Queue<S> {
@@ -95,19 +101,23 @@ impl<S> Queue<S> {
         if self.depth() == 0 { 0 } else { self.line().waiting_for(backend) }
     }
 
-    /// Takes a place at the end of the client's turn.
+    /// Takes a place at the end of the client's turn. Where all are taken, a client with more of them gives one up.
     ///
     /// # Errors
-    /// As many wait as may.
+    /// As many wait as may, and it is nobody's duty to give a place up.
     pub fn enter(self: &Arc<Self>, wish: Wish) -> Result<Place<S>, Full> {
         let (grant, slot) = oneshot::channel();
         let mut line = self.line();
-        if line.len() >= self.max_size {
-            return Err(Full { depth: line.len() });
-        }
-        let (rank, position) = line.push(wish, grant);
+        let evicted = match line.len() {
+            depth if depth < self.max_size => None,
+            depth => Some(line.make_room(&wish).ok_or(Full { depth })?),
+        };
+        let Stand { rank, before, behind } = line.push(wish, grant);
         self.depth.store(line.len(), Ordering::SeqCst);
-        Ok(Place { queue: self.clone(), rank, slot, position })
+        // Whoever gave way is woken by it: not under the lock.
+        drop(line);
+        drop(evicted);
+        Ok(Place { queue: self.clone(), rank, slot, position: before + 1, behind })
     }
 
     /// A slot of `backend` may be free: those who wait for it get slots for as long as `take` gives any.
@@ -137,8 +147,11 @@ impl<S> Queue<S> {
 
 impl<S> Place<S> {
     /// Waits for a slot.
-    pub async fn slot(&mut self) -> Option<S> {
-        (&mut self.slot).await.ok()
+    ///
+    /// # Errors
+    /// The place had to be given up.
+    pub async fn slot(&mut self) -> Result<S, Evicted> {
+        (&mut self.slot).await.map_err(|_| Evicted)
     }
 }
 

@@ -1,3 +1,7 @@
+//! Requests in the queue: their order, and what becomes of slots.
+
+mod room;
+
 use super::*;
 
 fn wish(backends: &[&str], priority: Priority, client: &str) -> Wish {
@@ -82,7 +86,7 @@ fn it_is_bounded_and_whoever_leaves_makes_room() {
     let queue = Queue::<u32>::new(2);
     let first = queue.enter(wish(&["b"], Priority::Normal, "a")).expect("room");
     let _second = queue.enter(wish(&["b"], Priority::Normal, "a")).expect("room");
-    assert_eq!(queue.enter(wish(&["b"], Priority::High, "b")).err(), Some(Full { depth: 2 }));
+    assert_eq!(queue.enter(wish(&["b"], Priority::High, "a")).err(), Some(Full { depth: 2 }));
     drop(first);
     assert!(queue.enter(wish(&["b"], Priority::Normal, "b")).is_ok());
 }
@@ -114,4 +118,16 @@ fn priorities_are_read_as_people_write_them() {
         assert_eq!(Priority::read(Some(normal.as_bytes())), Priority::Normal, "{normal}");
     }
     assert_eq!(Priority::read(None), Priority::Normal);
+}
+
+#[test]
+fn a_place_says_who_goes_before_and_who_behind() {
+    use Priority::{High, Normal};
+    let queue = Queue::<u32>::new(10);
+    let places = [(Normal, "a"), (Normal, "a"), (Normal, "a"), (Normal, "b"), (High, "b"), (Normal, "b")]
+        .map(|(priority, client)| queue.enter(wish(&["x"], priority, client)).expect("room"));
+    let stands: Vec<(usize, usize)> = places.iter().map(|place| (place.position, place.behind)).collect();
+    assert_eq!(stands, [(1, 0), (2, 0), (3, 0), (2, 2), (1, 4), (5, 1)]);
+    let elsewhere = queue.enter(wish(&["y"], Normal, "a")).expect("room");
+    assert_eq!((elsewhere.position, elsewhere.behind), (1, 0), "nobody else waits for that one");
 }

@@ -10,7 +10,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Endpoint;
-use crate::fleet::{BackendAbout, BackendFacts, BackendSpec, Load, Model, Status};
+use super::learned::{Coming, Learned};
+use super::others::Others;
+use super::pace::Sample;
+use super::quality::Quality;
+use super::served::Served;
+use super::ward::{Trial, Ward};
+use crate::fleet::{BackendAbout, BackendFacts, BackendSpec, Digest, Load, Model, Pace, Prefix, Residency, Status};
 
 /// One backend of this peer.
 pub struct Entry {
@@ -25,7 +31,10 @@ pub struct Entry {
     endpoint: ArcSwap<Endpoint>,
     condition: ArcSwap<Condition>,
     meter: Meter,
-    born: Instant,
+    pub(super) others: Others,
+    pub(super) learned: Learned,
+    pub(super) served: Served,
+    pub(super) ward: Ward,
     on_free: Arc<OnceLock<OnFree>>,
 }
 
@@ -53,26 +62,12 @@ struct Meter {
     latency: AtomicU32,
     ttft: AtomicU32,
     service: AtomicU32,
+    // From how many requests that was learned.
+    services: AtomicU32,
     // Bits of an f32; zero means "none yet".
     tokens_per_second: AtomicU32,
-    // When a request found it silent, and until when it is left alone for that, in milliseconds of `born`; 0 = never.
-    silent_until: AtomicU64,
-    silences: AtomicU32,
-    // A request has been let through to see whether it is silent still.
-    probing: AtomicBool,
-    suspect: AtomicBool,
-    // A connection to it failed, and no check or answer has come since.
-    unreachable: AtomicBool,
     withdrawn: AtomicBool,
-    failures_in_a_row: AtomicU32,
 }
-
-/// Server errors in a row that make a backend suspect; a lost connection or a passed deadline does at once.
-const ERRORS_UNTIL_SUSPECT: u32 = 3;
-
-/// How long a backend that said nothing is left alone: at first, doubled each time, and at most.
-const LEFT_ALONE: Duration = Duration::from_secs(10);
-const LONGEST_ALONE: Duration = Duration::from_secs(60);
 
 /// Every slot of a backend is taken.
 #[derive(Debug, PartialEq, Eq)]
@@ -83,6 +78,8 @@ pub struct InFlight {
     entry: Arc<Entry>,
     since: Instant,
     served: bool,
+    pub(super) coming: Coming,
+    pub(super) trial: Trial,
 }
 
 /// A request that waits for a slot of a backend; counted until dropped.
@@ -92,7 +89,12 @@ pub struct Waiting(Arc<Entry>);
 pub type OnFree = Box<dyn Fn(&Arc<Entry>) + Send + Sync>;
 
 impl Entry {
-    pub(super) fn new(spec: BackendSpec, endpoint: Endpoint, on_free: Arc<OnceLock<OnFree>>) -> Self {
+    pub(super) fn new(
+        spec: BackendSpec,
+        endpoint: Endpoint,
+        on_free: Arc<OnceLock<OnFree>>,
+        quality: Arc<Quality>,
+    ) -> Self {
         Entry {
             name: spec.name.as_str().into(),
             spec,
@@ -101,7 +103,10 @@ impl Entry {
             gone: CancellationToken::new(),
             condition: ArcSwap::default(),
             meter: Meter::default(),
-            born: Instant::now(),
+            others: Others::default(),
+            learned: Learned::default(),
+            served: Served::default(),
+            ward: Ward::new(quality),
             on_free,
         }
     }
@@ -121,6 +126,7 @@ impl Entry {
     }
 
     pub(super) fn set_condition(&self, condition: Condition) {
+        self.ward.has(&condition.models);
         self.condition.store(Arc::new(condition));
     }
 
@@ -131,6 +137,7 @@ impl Entry {
         let speed = f32::from_bits(meter.tokens_per_second.load(Ordering::Relaxed));
         Load {
             in_flight: meter.in_flight.load(Ordering::Relaxed),
+            foreign: self.foreign(),
             queued: meter.queued.load(Ordering::Relaxed),
             concurrency: self.concurrency(),
             latency_ms: average(&meter.latency),
@@ -141,19 +148,9 @@ impl Entry {
         }
     }
 
-    /// Whether requests to it failed lately: it is used only where nothing else is left.
-    pub fn is_suspect(&self) -> bool {
-        self.meter.suspect.load(Ordering::Relaxed) || self.is_silent()
-    }
-
-    /// Whether it took a request, said nothing, and has not been left alone for long enough since.
-    fn is_silent(&self) -> bool {
-        let until = self.meter.silent_until.load(Ordering::Relaxed);
-        until != 0 && self.age_ms() < until
-    }
-
-    fn age_ms(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    /// Whether it is used for `model` only where nothing else is left.
+    pub fn is_suspect(&self, model: &str) -> bool {
+        self.is_withdrawn() || self.keeps_away(model)
     }
 
     /// Takes a slot.
@@ -161,14 +158,18 @@ impl Entry {
     /// # Errors
     /// Every slot is taken.
     pub fn begin(self: &Arc<Self>) -> Result<InFlight, Full> {
-        let limit = self.concurrency().unwrap_or(u32::MAX);
+        let limit = self.room();
         // In one order with the depth of the queue: whoever frees a slot sees who waits, or whoever waits sees the slot.
         let taken =
             self.meter.in_flight.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |now| (now < limit).then(|| now + 1));
-        if taken.is_ok() {
-            self.probe();
-        }
-        taken.map(|_| InFlight { entry: self.clone(), since: Instant::now(), served: false }).map_err(|_| Full)
+        let lease = || InFlight {
+            entry: self.clone(),
+            since: Instant::now(),
+            served: false,
+            coming: Coming::Whole,
+            trial: Trial::default(),
+        };
+        taken.map(|_| lease()).map_err(|_| Full)
     }
 
     /// A slot for somebody who waits for one. There is none while it cannot serve: who waits is better off elsewhere.
@@ -178,7 +179,7 @@ impl Entry {
 
     /// Whether a slot of it would do now: it is there, and nothing says that it cannot be reached.
     pub fn may_serve(&self) -> bool {
-        self.is_there() && !self.meter.unreachable.load(Ordering::Relaxed)
+        self.is_there() && !self.is_cut_off()
     }
 
     /// Whether it is worth waiting for: it is still ours, and no check says that it cannot serve.
@@ -187,19 +188,13 @@ impl Entry {
         !down && !self.gone.is_cancelled()
     }
 
-    /// The first request after it was left alone is a probe: until it has an answer, others go elsewhere.
-    fn probe(&self) {
-        let until = self.meter.silent_until.load(Ordering::Relaxed);
-        if until != 0 && self.age_ms() >= until {
-            let next = self.age_ms() + u64::try_from(LEFT_ALONE.as_millis()).unwrap_or(u64::MAX);
-            // Where two come at once, both may go: the next survey sees it suspect again.
-            let _ = self.meter.silent_until.compare_exchange(until, next, Ordering::Relaxed, Ordering::Relaxed);
-            self.meter.probing.store(true, Ordering::Relaxed);
-        }
+    /// How many requests it may have at once: as configured, else as it says itself, else as its streams have taught;
+    /// `None` = not limited.
+    pub fn concurrency(&self) -> Option<u32> {
+        self.told_concurrency().or_else(|| self.learned.limit())
     }
 
-    /// How many requests it may have at once: as configured, else as it says itself; `None` = not limited.
-    pub fn concurrency(&self) -> Option<u32> {
+    pub(super) fn told_concurrency(&self) -> Option<u32> {
         self.spec.concurrency.or(self.condition.load().slots)
     }
 
@@ -216,21 +211,16 @@ impl Entry {
         }
     }
 
-    /// It answered: `ttft` to the first byte.
-    pub fn answered(&self, ttft: Duration) {
-        if self.meter.silent_until.swap(0, Ordering::Relaxed) != 0 {
-            self.meter.silences.store(0, Ordering::Relaxed);
-            self.meter.probing.store(false, Ordering::Relaxed);
-        }
+    /// A first byte took so long.
+    pub fn timed(&self, ttft: Duration) {
         average(&self.meter.ttft, millis(ttft));
         average(&self.meter.latency, millis(ttft));
-        self.recovered();
     }
 
-    /// A check took so long.
+    /// A check has passed, and took so long.
     pub fn checked(&self, latency: Duration) {
         average(&self.meter.latency, millis(latency));
-        self.recovered();
+        self.check_passed();
     }
 
     /// A whole stream came at this speed.
@@ -244,34 +234,6 @@ impl Entry {
         cell.store(new.to_bits(), Ordering::Relaxed);
     }
 
-    /// A request found it dead or silent: it is suspect at once, and checked now.
-    pub fn unreachable(&self) {
-        self.meter.unreachable.store(true, Ordering::Relaxed);
-        self.meter.suspect.store(true, Ordering::Relaxed);
-        self.check_now.notify_one();
-    }
-
-    /// It took a request and said nothing in time. Its checks may well pass, so only a request that it answers clears
-    /// this; one is let through to it each time that it has been left alone, for longer and longer.
-    pub fn silent(&self) {
-        // Of many requests that gave up together, one counts.
-        if self.is_silent() && !self.meter.probing.swap(false, Ordering::Relaxed) {
-            return;
-        }
-        let silences = self.meter.silences.fetch_add(1, Ordering::Relaxed);
-        let alone = LEFT_ALONE.saturating_mul(1_u32.checked_shl(silences).unwrap_or(u32::MAX)).min(LONGEST_ALONE);
-        let until = self.age_ms().saturating_add(u64::try_from(alone.as_millis()).unwrap_or(u64::MAX)).max(1);
-        self.meter.silent_until.store(until, Ordering::Relaxed);
-        self.check_now.notify_one();
-    }
-
-    /// It answered a request with an error of its own.
-    pub fn failed(&self) {
-        if self.meter.failures_in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= ERRORS_UNTIL_SUSPECT {
-            self.meter.suspect.store(true, Ordering::Relaxed);
-        }
-    }
-
     /// Whether its announcement was taken back: it is not checked, and used only where nothing else is left.
     pub fn is_withdrawn(&self) -> bool {
         self.meter.withdrawn.load(Ordering::Relaxed)
@@ -279,21 +241,7 @@ impl Entry {
 
     pub(super) fn set_withdrawn(&self, withdrawn: bool) {
         self.meter.withdrawn.store(withdrawn, Ordering::Relaxed);
-        self.meter.suspect.store(withdrawn, Ordering::Relaxed);
         self.check_now.notify_one();
-    }
-
-    fn recovered(&self) {
-        // Read first: this runs on every request, and a store takes the cache line from other cores.
-        if self.meter.failures_in_a_row.load(Ordering::Relaxed) != 0 {
-            self.meter.failures_in_a_row.store(0, Ordering::Relaxed);
-        }
-        if self.is_suspect() {
-            self.meter.suspect.store(false, Ordering::Relaxed);
-        }
-        if self.meter.unreachable.load(Ordering::Relaxed) {
-            self.meter.unreachable.store(false, Ordering::Relaxed);
-        }
     }
 
     /// What it is and how it is.
@@ -306,7 +254,7 @@ impl Entry {
             tier: self.spec.tier,
             priority: self.spec.priority,
             status: self.condition.load().status,
-            suspect: self.is_suspect(),
+            suspect: self.is_withdrawn() || self.keeps_away_from_all(),
             endpoint: endpoint.text.clone(),
             near: endpoint.near,
             machine: endpoint.machine.as_deref().unwrap_or_default().to_owned(),
@@ -318,21 +266,70 @@ impl Entry {
         let condition = self.condition.load();
         BackendFacts {
             about: self.about(),
-            models: condition.models.iter().map(|model| (**model).clone()).collect(),
+            models: condition.models.iter().map(|model| self.told_model(model)).collect(),
             load: self.load(),
+            served: self.served.facts(Instant::now()),
+            breakers: self.told_breakers(),
         }
+    }
+
+    fn told_model(&self, model: &Model) -> Model {
+        Model { residency: self.residency(model), ..model.clone() }
+    }
+
+    /// Whether `model` is in memory, as far as is known.
+    pub fn residency(&self, model: &Model) -> Residency {
+        self.served.residency(model, self.condition.load().checked_at)
+    }
+
+    /// A request that needs `model` loaded is on its way.
+    pub fn loads(&self, model: &str) {
+        self.served.loads(model);
+    }
+
+    /// What became of it: whether `model` has answered.
+    pub fn loaded(&self, model: &str, answered: bool) {
+        self.served.loaded(model, answered);
+    }
+
+    /// An answer of `model` came to its end.
+    pub fn learn(&self, model: &str, sample: &Sample) {
+        self.served.learn(model, sample);
+    }
+
+    /// `model` has read this prompt.
+    pub fn has_read(&self, model: &str, prefix: &Prefix) {
+        self.served.read(model, prefix);
+    }
+
+    /// The prompts that `model` has read lately.
+    pub fn digest(&self, model: &str) -> Arc<Digest> {
+        self.served.digest(model)
+    }
+
+    /// How fast `model` is here.
+    pub fn pace(&self, model: &str) -> Pace {
+        self.served.pace(model)
     }
 }
 
 /// Moving average: the first sample as it is, then (sample + 4 × old) / 5. The cell holds the average plus one.
 fn average(cell: &AtomicU32, sample: u32) {
+    average_over(cell, sample, 5);
+}
+
+/// The same over so many samples.
+fn average_over(cell: &AtomicU32, sample: u32, window: u32) {
     let old = cell.load(Ordering::Relaxed);
     let new = match old.checked_sub(1) {
         None => u64::from(sample),
-        Some(old) => (u64::from(sample) + 4 * u64::from(old)) / 5,
+        Some(old) => (u64::from(sample) + u64::from(window - 1) * u64::from(old)) / u64::from(window),
     };
     cell.store(u32::try_from(new + 1).unwrap_or(u32::MAX), Ordering::Relaxed);
 }
+
+/// Requests that the time in a slot is averaged over: it differs from one to the next by far more than a latency does.
+const WINDOW: u32 = 20;
 
 impl InFlight {
     /// The backend.
@@ -348,9 +345,12 @@ impl InFlight {
 
 impl Drop for InFlight {
     fn drop(&mut self) {
+        self.comes_no_more();
+        self.is_over();
         let meter = &self.entry.meter;
         if self.served {
-            average(&meter.service, millis(self.since.elapsed()));
+            let before = meter.services.fetch_add(1, Ordering::Relaxed);
+            average_over(&meter.service, millis(self.since.elapsed()), before.saturating_add(1).min(WINDOW));
         }
         meter.total.fetch_add(1, Ordering::Relaxed);
         meter.in_flight.fetch_sub(1, Ordering::SeqCst);

@@ -1,8 +1,19 @@
 //! The backends of this peer: the one place that knows them. Readers take an immutable snapshot; writers replace it
 //! whole under one lock, so no reader ever waits and no two locks are ever held.
 
+mod abroad;
+mod breaker;
+mod breakers;
 mod endpoint;
 mod entry;
+mod knee;
+mod learned;
+mod others;
+mod pace;
+mod quality;
+mod served;
+mod share;
+mod ward;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -12,8 +23,12 @@ use tokio::sync::watch;
 
 use crate::fleet::{BackendSpec, Model, Status};
 
+pub use abroad::{Abroad, Away};
 pub use endpoint::{Endpoint, Whereabouts};
 pub use entry::{Condition, Entry, Full, InFlight, OnFree, Waiting};
+pub use others::Glance;
+pub use pace::Sample;
+pub use quality::Quality;
 
 /// The backends of this peer.
 pub struct Registry {
@@ -22,6 +37,7 @@ pub struct Registry {
     changed: watch::Sender<u64>,
     here: ArcSwap<Whereabouts>,
     on_free: Arc<OnceLock<OnFree>>,
+    quality: Arc<Quality>,
 }
 
 /// Every backend at one instant.
@@ -55,7 +71,14 @@ impl Registry {
             changed: watch::Sender::new(0),
             here: ArcSwap::from_pointee(here.into()),
             on_free: Arc::default(),
+            quality: Arc::default(),
         }
+    }
+
+    /// The same, from when on its backends count as bad.
+    #[must_use]
+    pub fn judging_by(self, quality: Quality) -> Self {
+        Registry { quality: Arc::new(quality), ..self }
     }
 
     /// Every backend, now.
@@ -83,7 +106,7 @@ impl Registry {
                 return Err(Duplicate(spec.name));
             }
             let endpoint = self.endpoint(&spec.url);
-            let entry = Arc::new(Entry::new(spec, endpoint, self.on_free.clone()));
+            let entry = Arc::new(Entry::new(spec, endpoint, self.on_free.clone(), self.quality.clone()));
             entries.push(entry.clone());
             entries.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
             Ok(entry)

@@ -67,41 +67,83 @@ fn slots_are_counted_and_come_back() {
     assert_eq!((load.in_flight, load.total), (0, 2));
 }
 
+/// A request for `model`, on its way.
+fn sent(entry: &Arc<Entry>, model: &str) -> InFlight {
+    let mut request = entry.begin().expect("a slot");
+    request.sends(&Arc::new(Model::named(model)));
+    request
+}
+
+const TTFT: std::time::Duration = std::time::Duration::from_millis(5);
+
 #[test]
-fn a_lost_connection_makes_suspect_at_once_and_an_answer_clears_it() {
-    let entry = Registry::new(Vec::new()).add(spec("a")).expect("free");
-    entry.failed();
-    entry.failed();
-    assert!(!entry.is_suspect(), "two errors are within what a client's own mistakes can cause");
-    entry.failed();
-    assert!(entry.is_suspect());
-    entry.answered(std::time::Duration::from_millis(10));
-    assert!(!entry.is_suspect());
-    entry.unreachable();
-    assert!(entry.is_suspect());
+fn a_lost_connection_makes_suspect_at_once_and_a_check_or_an_answer_clears_it() {
+    let registry = Registry::new(Vec::new());
+    let entry = registry.add(spec("a")).expect("free");
+    registry.update(&entry, healthy_with(&["m", "n"]));
+    sent(&entry, "m").refused();
+    assert!(entry.is_suspect("m") && entry.is_suspect("n") && entry.about().suspect && !entry.may_serve());
+    entry.checked(TTFT);
+    assert!(!entry.is_suspect("m") && entry.may_serve());
+    sent(&entry, "m").broken();
+    assert!(entry.is_suspect("n"));
+    sent(&entry, "m").answered(TTFT, true);
+    assert!(!entry.is_suspect("n") && entry.breakers().is_empty());
+}
+
+#[test]
+fn a_model_that_fails_is_left_alone_and_others_are_not() {
+    let registry = Registry::new(Vec::new());
+    let entry = registry.add(spec("a")).expect("free");
+    registry.update(&entry, healthy_with(&["m", "n"]));
+    for suspect in [false, false, true] {
+        sent(&entry, "m").failed();
+        assert_eq!((entry.is_suspect("m"), entry.is_suspect("n")), (suspect, false));
+    }
+    assert!(!entry.about().suspect && entry.facts().breakers.len() == 1);
+    entry.checked(TTFT);
+    assert!(entry.is_suspect("m"), "a passed check says nothing of requests");
+    registry.update(&entry, healthy_with(&["m"]));
+    assert!(entry.about().suspect, "all that it has");
+    registry.update(&entry, healthy_with(&["n"]));
+    assert!(!entry.is_suspect("m") && entry.breakers().is_empty(), "what has gone is forgotten");
 }
 
 /// A backend whose checks pass and whose requests hang once cost every request its deadline.
 #[tokio::test(start_paused = true)]
 async fn silence_outlasts_checks_and_is_probed_by_one_request_at_a_time() {
     let entry = Registry::new(Vec::new()).add(spec("a")).expect("free");
-    entry.silent();
-    entry.checked(std::time::Duration::from_millis(1));
-    assert!(entry.is_suspect(), "a passed check says nothing of requests");
-    tokio::time::advance(std::time::Duration::from_secs(10)).await;
-    assert!(!entry.is_suspect(), "left alone for long enough");
-    let probe = entry.begin().expect("a slot");
-    assert!(entry.is_suspect(), "until the probe has an answer");
-    entry.silent();
+    let pass = |seconds| tokio::time::advance(std::time::Duration::from_secs(seconds));
+    sent(&entry, "m").silent();
+    entry.checked(TTFT);
+    assert!(entry.is_suspect("m"), "a passed check says nothing of requests");
+    pass(10).await;
+    assert!(!entry.is_suspect("m"), "left alone for long enough");
+    let mut probe = sent(&entry, "m");
+    assert!(entry.is_suspect("m"), "until the probe has an answer");
+    probe.silent();
     drop(probe);
-    tokio::time::advance(std::time::Duration::from_secs(10)).await;
-    assert!(entry.is_suspect(), "longer each time");
-    tokio::time::advance(std::time::Duration::from_secs(10)).await;
-    assert!(!entry.is_suspect());
-    entry.answered(std::time::Duration::from_millis(5));
-    entry.silent();
-    tokio::time::advance(std::time::Duration::from_secs(10)).await;
-    assert!(!entry.is_suspect(), "an answer makes up for all that was before");
+    pass(10).await;
+    assert!(entry.is_suspect("m"), "longer each time");
+    pass(10).await;
+    assert!(!entry.is_suspect("m"));
+    drop(sent(&entry, "m"));
+    assert!(!entry.is_suspect("m"), "a client that left has proved nothing");
+    sent(&entry, "m").answered(TTFT, true);
+    sent(&entry, "m").silent();
+    pass(10).await;
+    assert!(!entry.is_suspect("m"), "an answer makes up for all that was before");
+}
+
+#[test]
+fn a_backend_that_has_said_goodbye_is_used_last_until_it_is_back() {
+    let registry = Registry::new(Vec::new());
+    let entry = registry.add(spec("a")).expect("free");
+    registry.withdraw(&entry, true);
+    sent(&entry, "m").answered(TTFT, true);
+    assert!(entry.is_suspect("m") && entry.about().suspect);
+    registry.withdraw(&entry, false);
+    assert!(!entry.is_suspect("m"));
 }
 
 #[test]

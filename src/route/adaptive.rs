@@ -1,80 +1,93 @@
-//! `adaptive`: by the time until the answer is there, as far as it can be guessed from what is known now. It knows
-//! nothing yet of prompts that a backend holds warm, nor of what this peer sent out since the news were written.
+//! `adaptive`: by the time until the answer is there. A wait counts for more than its length, because it is the surest sign
+//! of more waits to come; what is about as near is decided by the operator, by rendezvous, or by chance.
 
 use rand::seq::SliceRandom;
 
+use super::affinity;
+use super::estimate::{Estimate, Estimator};
+use super::intent::Intent;
 use super::world::Candidate;
 use crate::env::Dice;
-use crate::fleet::{Load, Needs};
+use crate::fleet::Residency;
 
-/// Tokens of answer that are expected where the client sets no lower limit.
-const EXPECTED_TOKENS: u64 = 256;
+/// What a second of waiting is worth in seconds of service. The laboratory of the simulation says what becomes of it.
+const WAITING: f64 = 1.5;
 
-/// Slots of a backend that does not tell how many it has.
-const ASSUMED_SLOTS: u32 = 4;
-
-/// Guesses this close together, as a ratio, are the same: then the operator's priority decides, then this peer's own
-/// come first, and chance decides among equals, so that peers with the same news do not all run to the same place.
+/// Guesses this close together, as a ratio, are the same: then the operator's priority decides, then who has had the
+/// conversation, then where it belongs; of prompts that belong nowhere, this peer's own backends come first, and chance
+/// decides among equals, so that peers with the same news do not all run to the same place.
 const NEAR: f64 = 1.1;
 
-/// First token and speed where nobody has measured any.
-const UNMEASURED: Pace = Pace { first_token_ms: 500.0, tokens_per_second: 30.0 };
+/// So are guesses this close, in milliseconds: nobody notices, and nobody measures it.
+const SAME_MS: f64 = 50.0;
 
-#[derive(Clone, Copy)]
-struct Pace {
-    first_token_ms: f64,
-    tokens_per_second: f64,
-}
+/// A prompt this long is worth holding on to, in bytes of canonical text.
+const WORTH_HOLDING: u64 = 1024;
 
-/// Ranks candidates, which come in canonical order: those with a free slot by expected time, then the full ones alike.
-pub(super) fn rank<'w>(candidates: Vec<&'w Candidate>, needs: &Needs, dice: &mut Dice) -> Vec<&'w Candidate> {
-    if candidates.len() < 2 {
-        return candidates;
-    }
-    let best = best_pace(&candidates);
-    let tokens = if needs.embeddings { 0 } else { needs.max_tokens.unwrap_or(u64::MAX).min(EXPECTED_TOKENS) };
-    let mut timed: Vec<(bool, f64, &Candidate)> = candidates
+/// A candidate and what its answer would take.
+pub(super) type Timed<'w> = (&'w Candidate, Estimate);
+
+/// Ranks candidates, which come in canonical order.
+pub(super) fn rank<'w>(candidates: Vec<&'w Candidate>, intent: &Intent, dice: &mut Dice) -> Vec<Timed<'w>> {
+    let estimator = Estimator::new(intent, candidates.iter().copied());
+    let mut timed: Vec<(f64, Timed<'w>)> = candidates
         .into_iter()
-        .map(|candidate| (candidate.load.is_full(), expected_ms(&candidate.load, best, tokens), candidate))
+        .map(|candidate| (candidate, estimator.of(candidate)))
+        .map(|timed| (cost(&timed.1), timed))
         .collect();
-    timed.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+    // A model is loaded in one place at a time: who comes meanwhile waits for that one.
+    let is_loading = timed.iter().any(|(_, (candidate, _))| candidate.residency == Residency::Loading);
+    let must_wait = |candidate: &Candidate| is_loading && candidate.residency == Residency::Unloaded;
+    timed.sort_by(|a, b| must_wait(a.1.0).cmp(&must_wait(b.1.0)).then(a.0.total_cmp(&b.0)));
     let mut ranked = Vec::with_capacity(timed.len());
     let mut rest = timed.as_mut_slice();
-    while let Some(&(full, least, _)) = rest.first() {
-        let near = rest.partition_point(|(is_full, time, _)| *is_full == full && *time <= least * NEAR);
-        let (group, behind) = rest.split_at_mut(near.max(1));
-        group.shuffle(dice);
-        group.sort_by_key(|(_, _, candidate)| (candidate.priority, !candidate.place.is_here()));
-        ranked.extend(group.iter().map(|(_, _, candidate)| *candidate));
+    while let Some(&(least, (first, _))) = rest.first() {
+        let is_near = |(cost, (candidate, _)): &(f64, Timed<'_>)| {
+            must_wait(candidate) == must_wait(first) && *cost <= least * NEAR + SAME_MS
+        };
+        let (group, behind) = rest.split_at_mut(rest.partition_point(is_near).max(1));
+        settle(group, &estimator, intent, dice);
+        ranked.extend(group.iter().map(|(_, timed)| *timed));
         rest = behind;
     }
     ranked
 }
 
-/// The best that was measured on any of them. What has not been measured is taken to be as good, so that it is tried
-/// and then known.
-fn best_pace(candidates: &[&Candidate]) -> Pace {
-    let first = candidates.iter().filter_map(|candidate| first_token_ms(&candidate.load)).reduce(f64::min);
-    let speed = candidates.iter().filter_map(|candidate| speed(&candidate.load)).reduce(f64::max);
-    Pace {
-        first_token_ms: first.unwrap_or(UNMEASURED.first_token_ms),
-        tokens_per_second: speed.unwrap_or(UNMEASURED.tokens_per_second),
+/// What a candidate is ranked by, in milliseconds.
+pub(super) fn cost(estimate: &Estimate) -> f64 {
+    (estimate.service.as_secs_f64() + WAITING * estimate.wait.as_secs_f64()) * 1000.0
+}
+
+/// How long it is worth waiting for a candidate that takes `service`, where the best of the others costs `other`.
+pub(super) fn worth_waiting(service: &Estimate, other: f64) -> std::time::Duration {
+    let gain = (other / 1000.0 - service.service.as_secs_f64()) / WAITING;
+    std::time::Duration::try_from_secs_f64(gain).unwrap_or_default()
+}
+
+/// Puts those that are about as near in order.
+fn settle(group: &mut [(f64, Timed<'_>)], estimator: &Estimator, intent: &Intent, dice: &mut Dice) {
+    let Some(first) = group.first().map(|(_, (first, _))| *first) else { return };
+    // What has to be loaded first is to be loaded in the same place by all entries: there the model decides alone.
+    if group.iter().all(|(_, (candidate, _))| candidate.residency == Residency::Unloaded) {
+        let key = affinity::key_of_model(&first.model.id);
+        let wanted = |candidate: &Candidate| affinity::wanted(key, candidate, estimator.speed(candidate));
+        group.sort_by(|(_, (a, _)), (_, (b, _))| {
+            a.priority.cmp(&b.priority).then_with(|| wanted(b).total_cmp(&wanted(a)))
+        });
+        return;
     }
-}
-
-fn first_token_ms(load: &Load) -> Option<f64> {
-    load.ttft_ms.or(load.latency_ms).map(|ms| f64::from(ms.max(1)))
-}
-
-fn speed(load: &Load) -> Option<f64> {
-    load.tokens_per_second.map(f64::from).filter(|speed| speed.is_finite() && *speed > 0.0)
-}
-
-/// Milliseconds for one answer alone, stretched by what the slots are sharing already.
-fn expected_ms(load: &Load, best: Pace, tokens: u64) -> f64 {
-    let first = first_token_ms(load).unwrap_or(best.first_token_ms);
-    let decode = tokens as f64 * 1000.0 / speed(load).unwrap_or(best.tokens_per_second);
-    let slots = f64::from(load.concurrency.unwrap_or(ASSUMED_SLOTS).max(1));
-    let busy = f64::from(load.in_flight.saturating_add(load.queued)) / slots;
-    (first + decode) * (1.0 + busy)
+    let Some(prompt) = intent.prompt.filter(|prompt| prompt.named || prompt.bytes >= WORTH_HOLDING) else {
+        group.shuffle(dice);
+        group.sort_by_key(|(_, (candidate, _))| (candidate.priority, !candidate.place.is_here()));
+        return;
+    };
+    let at_work = |candidate: &Candidate| candidate.load.at_work().saturating_add(candidate.load.queued);
+    let total = group.iter().map(|(_, (candidate, _))| at_work(candidate)).fold(0, u32::saturating_add);
+    let places = group.len();
+    let sure = |candidate: &Candidate| {
+        let is_over = affinity::is_over(at_work(candidate), total, places);
+        (candidate.priority, is_over, !candidate.knows)
+    };
+    let wanted = |candidate: &Candidate| affinity::wanted(prompt.key, candidate, estimator.speed(candidate));
+    group.sort_by(|(_, (a, _)), (_, (b, _))| sure(a).cmp(&sure(b)).then_with(|| wanted(b).total_cmp(&wanted(a))));
 }

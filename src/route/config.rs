@@ -17,6 +17,9 @@ pub struct Config {
     pub strategy: Option<Strategy>,
     /// Further attempts after the first, on other backends first.
     pub max_retries: u32,
+    /// Whether requests of one `user` (the field of the body) are one conversation, to be sent to the same backend. What
+    /// names a conversation more closely goes before it.
+    pub affinity_by_user: bool,
     /// What `smart` weighs. Only the proportions count.
     pub weights: Weights,
     /// Other names for models: `"gpt-4" = "llama3.2:latest"`. At most 3 steps are followed.
@@ -33,6 +36,7 @@ impl Default for Config {
         Config {
             strategy: None,
             max_retries: 2,
+            affinity_by_user: false,
             weights: Weights::default(),
             aliases: BTreeMap::new(),
             fallbacks: BTreeMap::new(),

@@ -8,6 +8,8 @@ use crate::fleet::{Needs, Tier, Zone};
 pub struct Intent {
     /// What the body asks of a model.
     pub needs: Needs,
+    /// The beginning of its prompt, where there is one to hold on to.
+    pub prompt: Option<Prompt>,
     /// Whether a lower tier may answer where none of the right one can.
     pub mode: TierMode,
     /// What the entry peer demanded, for a request that was forwarded. No mode softens it.
@@ -16,6 +18,17 @@ pub struct Intent {
     pub may_hop: bool,
     /// Whether other models may answer.
     pub may_fall_back: bool,
+}
+
+/// The beginning of a prompt, as far as routing goes by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prompt {
+    /// What a place is chosen by, where nobody has read it yet.
+    pub key: u64,
+    /// How long it is, in bytes of canonical text.
+    pub bytes: u64,
+    /// The client has named the conversation.
+    pub named: bool,
 }
 
 /// What happens where no backend of the demanded tier is left.

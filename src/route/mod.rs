@@ -6,8 +6,10 @@
 //! filters, never scores.
 
 mod adaptive;
+mod affinity;
 mod alias;
 mod config;
+mod estimate;
 mod intent;
 mod plan;
 mod policy;
@@ -24,9 +26,11 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use affinity::seat;
 pub use alias::MAX_STEPS;
 pub use config::{Config, Policy, Privacy, Strategy, Weights};
-pub use intent::{Chance, Floors, Intent, TierMode};
+pub use estimate::Estimate;
+pub use intent::{Chance, Floors, Intent, Prompt, TierMode};
 pub use plan::{Plan, Step, plan};
 pub use rejection::{Capability, Rejection, Rule, Why};
 pub use rules::{Chain, Problem, Rules};

@@ -3,7 +3,9 @@
 
 use std::cmp::Reverse;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::estimate::Estimate;
 use super::intent::{Chance, Floors, Intent, TierMode};
 use super::policy::Demand;
 use super::rejection::{Rejection, Rule, Why};
@@ -11,7 +13,7 @@ use super::score::Score;
 use super::strategy::{self, Ranked};
 use super::world::{Candidate, Place, World};
 use super::{Chain, Rules, Strategy, stage};
-use crate::fleet::{Kind, Model, Tier, Zone};
+use crate::fleet::{Kind, Model, Residency, Tier, Zone};
 
 /// What to try, in order, and what was left out.
 #[derive(Clone, Debug, PartialEq)]
@@ -45,10 +47,18 @@ pub struct Step {
     pub kind: Kind,
     /// Every slot was taken when the plan was made.
     pub full: bool,
+    /// Requests to it failed lately, or its peer was not heard of lately: nothing better was left.
+    pub suspect: bool,
     /// The model is not the one that was asked for.
     pub fallback: bool,
     /// Its score, under the strategy `smart`.
     pub score: Option<Score>,
+    /// How long the answer is expected to take there.
+    pub estimate: Estimate,
+    /// How long it is worth waiting for a slot there, rather than going on to the next.
+    pub worth: Duration,
+    /// Whether the model is in memory there.
+    pub residency: Residency,
     /// It is of a lower tier than the policies want: the tier wanted, and its own.
     pub downgraded: Option<(Tier, Tier)>,
     /// The zone of the place for this model.
@@ -84,17 +94,21 @@ pub fn plan(intent: &Intent, chain: &Chain, rules: &Rules, world: &World, chance
         members.iter().any(|member| !member.kept.is_empty() || !member.below.is_empty()) || !rejections.is_empty();
     let mut steps = Vec::new();
     for member in &mut members {
-        let ranked = strategy::rank(std::mem::take(&mut member.kept), rules, &intent.needs, chance);
+        let ranked = strategy::rank(std::mem::take(&mut member.kept), rules, intent, chance);
         steps.extend(ranked.into_iter().map(|ranked| step(member, ranked)));
     }
     if steps.is_empty() && intent.mode == TierMode::Flexible {
         for member in &members {
-            let mut ranked = strategy::rank(member.below.clone(), rules, &intent.needs, chance);
-            ranked.sort_by_key(|(candidate, _)| (candidate.suspect, Reverse(candidate.tier)));
+            let mut ranked = strategy::rank(member.below.clone(), rules, intent, chance);
+            ranked.sort_by_key(|ranked| (ranked.candidate.suspect, Reverse(ranked.candidate.tier)));
             steps.extend(ranked.into_iter().map(|ranked| step(member, ranked)));
         }
     } else {
         rejections.extend(members.iter().flat_map(too_low));
+    }
+    fall_back_before_waiting(&mut steps);
+    if let [only] = &mut steps[..] {
+        only.worth = Duration::MAX;
     }
     let floors = demand.floors.stricter(intent.floors.unwrap_or_default());
     Plan {
@@ -105,6 +119,17 @@ pub fn plan(intent: &Intent, chain: &Chain, rules: &Rules, world: &World, chance
         tier: floors.tier,
         strategy: rules.strategy,
         known,
+    }
+}
+
+/// Where every place of a model is full, the next model of the chain is tried before anybody waits.
+fn fall_back_before_waiting(steps: &mut [Step]) {
+    let last = steps.last().map(|step| step.model.clone());
+    let models = steps.chunk_by_mut(|one, other| one.model == other.model);
+    for places in models.filter(|places| places.first().map(|step| &step.model) != last.as_ref()) {
+        if places.iter().all(|step| step.full) {
+            places.iter_mut().for_each(|step| step.worth = Duration::ZERO);
+        }
     }
 }
 
@@ -150,7 +175,8 @@ fn too_low<'a>(member: &'a Member<'_>) -> impl Iterator<Item = Rejection> + 'a {
     })
 }
 
-fn step(member: &Member<'_>, (candidate, score): Ranked<'_>) -> Step {
+fn step(member: &Member<'_>, ranked: Ranked<'_>) -> Step {
+    let Ranked { candidate, score, estimate, worth } = ranked;
     let has = candidate.tier;
     let downgraded = member.floors.tier.filter(|wanted| has < *wanted).map(|wanted| (wanted, has));
     let tier = if downgraded.is_some() { Some(has) } else { member.floors.tier };
@@ -160,8 +186,12 @@ fn step(member: &Member<'_>, (candidate, score): Ranked<'_>) -> Step {
         served: candidate.model.clone(),
         kind: candidate.kind,
         full: candidate.load.is_full(),
+        suspect: candidate.suspect,
         fallback: member.fallback,
         score,
+        estimate,
+        worth,
+        residency: candidate.residency,
         downgraded,
         zone: candidate.effective_zone(),
         floors: Floors { zone: member.floors.zone, tier },

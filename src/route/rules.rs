@@ -20,6 +20,7 @@ pub struct Problem {
 pub struct Rules {
     pub(super) strategy: Strategy,
     pub(super) weights: Weights,
+    pub(super) slow_from_ms: u32,
     policies: Policies,
     aliases: Aliases,
     fallbacks: BTreeMap<String, Vec<String>>,
@@ -50,6 +51,9 @@ impl Chain {
     }
 }
 
+/// A first byte that takes longer lowers a score, unless configured otherwise.
+const SLOW_FROM_MS: u32 = 3000;
+
 /// Retries beyond this help nobody.
 const MOST_RETRIES: u32 = 10;
 
@@ -72,11 +76,18 @@ impl Rules {
         let rules = Rules {
             strategy: config.strategy.unwrap_or_default(),
             weights: config.weights,
+            slow_from_ms: SLOW_FROM_MS,
             policies: Policies::new(&config.policies, &mut problems),
             aliases: Aliases::new(&config.aliases, &mut problems),
             fallbacks: config.fallbacks.clone(),
         };
         if problems.is_empty() { Ok(rules) } else { Err(problems) }
+    }
+
+    /// The same, with another time to the first byte from which `smart` lowers a score; 0 = never.
+    #[must_use]
+    pub fn penalising(self, slow_from_ms: u32) -> Self {
+        Rules { slow_from_ms, ..self }
     }
 
     /// The models that may answer a request for `asked`. Fallbacks are looked up by the resolved name and are followed

@@ -12,13 +12,16 @@ pub struct Score {
     pub load: u32,
     /// 100 for less than 10 ms, one less for each further 10 ms.
     pub latency: u32,
-    /// The three by their weights.
+    /// What a slow first byte takes away: nothing up to the threshold, all from twice the threshold on.
+    pub penalty: u32,
+    /// The three by their weights, less the penalty.
     pub total: u32,
 }
 
 impl Score {
-    /// Scores `candidate`. A latency that nobody measured counts as none.
-    pub(super) fn of(candidate: &Candidate, weights: Weights) -> Self {
+    /// Scores `candidate`, whose first byte is slow from `slow_from_ms` on (0 = never). What nobody measured counts as
+    /// fast.
+    pub(super) fn of(candidate: &Candidate, weights: Weights, slow_from_ms: u32) -> Self {
         let priority = 100 - candidate.priority.min(100);
         let load = 100 - candidate.pending().min(100);
         let latency = 100 - (candidate.load.latency_ms.unwrap_or(0) / 10).min(100);
@@ -26,9 +29,17 @@ impl Score {
             + u64::from(load) * u64::from(weights.load)
             + u64::from(latency) * u64::from(weights.latency);
         let sum = u64::from(weights.priority) + u64::from(weights.load) + u64::from(weights.latency);
-        let total = weighted.checked_div(sum).map_or(0, |total| total as u32);
-        Score { priority, load, latency, total }
+        let whole = weighted.checked_div(sum).map_or(0, |total| total as u32);
+        let penalty = penalty(whole, candidate.load.ttft_ms.unwrap_or(0), slow_from_ms);
+        Score { priority, load, latency, penalty, total: whole - penalty }
     }
+}
+
+/// `score * min((ttft - threshold) / threshold, 1)`, and nothing below the threshold.
+fn penalty(score: u32, ttft_ms: u32, slow_from_ms: u32) -> u32 {
+    let beyond = ttft_ms.saturating_sub(slow_from_ms).min(slow_from_ms);
+    let share = u64::from(score) * u64::from(beyond);
+    share.checked_div(u64::from(slow_from_ms)).map_or(0, |penalty| penalty as u32)
 }
 
 #[cfg(test)]
@@ -43,13 +54,35 @@ mod tests {
         let mut candidate = candidate("b", Zone::Restricted, 1);
         candidate.priority = priority;
         candidate.load = Load { in_flight: pending, latency_ms, ..Load::default() };
-        Score::of(&candidate, weights)
+        Score::of(&candidate, weights, 3000)
     }
 
     #[test]
     fn the_example_of_the_log_line() {
-        let expected = Score { priority: 99, load: 100, latency: 100, total: 99 };
+        let expected = Score { priority: 99, load: 100, latency: 100, penalty: 0, total: 99 };
         assert_eq!(score(1, 0, None, Weights::default()), expected);
+    }
+
+    #[test]
+    fn a_slow_first_byte_costs_its_share_of_the_score() {
+        for (ttft_ms, slow_from_ms, penalty, total) in [
+            (None, 3000, 0, 99),
+            (Some(3000), 3000, 0, 99),
+            (Some(3001), 3000, 0, 99),
+            (Some(4500), 3000, 49, 50),
+            (Some(5999), 3000, 98, 1),
+            (Some(6000), 3000, 99, 0),
+            (Some(u32::MAX), 3000, 99, 0),
+            (Some(u32::MAX), u32::MAX, 0, 99),
+            (Some(2), 1, 99, 0),
+            (Some(u32::MAX), 0, 0, 99),
+        ] {
+            let mut candidate = candidate("b", Zone::Restricted, 1);
+            candidate.priority = 1;
+            candidate.load.ttft_ms = ttft_ms;
+            let score = Score::of(&candidate, Weights::default(), slow_from_ms);
+            assert_eq!((score.penalty, score.total), (penalty, total), "{ttft_ms:?} {slow_from_ms}");
+        }
     }
 
     #[test]
@@ -76,6 +109,18 @@ mod tests {
             let found = score(priority, pending, latency, Weights { priority: wp, load: wl, latency: wt });
             prop_assert_eq!(i128::from(found.total), total);
             prop_assert!(found.total <= 100);
+        }
+
+        #[test]
+        fn the_penalty_is_the_formula_to_the_letter(
+            score in 0_u32..=100,
+            ttft in prop_oneof![0_u32..20_000, any::<u32>()],
+            threshold in prop_oneof![1_u32..10_000, 1_u32..],
+        ) {
+            let (s, t, from) = (i128::from(score), i128::from(ttft), i128::from(threshold));
+            let wanted = if t > from { s * (t - from).min(from) / from } else { 0 };
+            prop_assert_eq!(i128::from(penalty(score, ttft, threshold)), wanted);
+            prop_assert!(penalty(score, ttft, threshold) <= score);
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Candidate, Chain, Chance, Config, Intent, Offer, Place, Plan, Rules, World, plan};
 use crate::env::Seed;
-use crate::fleet::{Kind, Load, Model, PeerId, Status, Tier, Zone};
+use crate::fleet::{Kind, Load, Model, Pace, PeerId, Residency, Status, Tier, Zone};
 
 /// A healthy backend of this peer with the model `m`.
 pub(super) fn candidate(name: &str, zone: Zone, tier_of: u8) -> Candidate {
@@ -18,6 +18,11 @@ pub(super) fn candidate(name: &str, zone: Zone, tier_of: u8) -> Candidate {
         suspect: false,
         model: Arc::new(Model::named("m")),
         load: Load::default(),
+        pace: Pace::default(),
+        residency: Residency::Unknown,
+        held: 0,
+        knows: false,
+        seat: super::seat(None, name),
         fact_age: None,
         trusted: true,
     }

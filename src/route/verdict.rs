@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::plan::Plan;
-use super::rejection::{Rejection, Rule, Why};
+use super::rejection::{Capability, Rejection, Rule, Why};
 use crate::fleet::Zone;
 
 /// The most that the header with all reasons may hold, in bytes.
@@ -41,6 +41,19 @@ impl Plan {
             return Verdict::RejectedByPolicy;
         }
         Verdict::NoHealthyBackend
+    }
+
+    /// Tokens that the request needs and the most that any place holds, where it is too long for all that have the model.
+    pub fn too_long(&self) -> Option<(u64, u64)> {
+        let lacks = self.rejections.iter().flat_map(|rejection| match &rejection.why {
+            Why::Lacks(lacks) => lacks.as_slice(),
+            _ => &[],
+        });
+        let limits = lacks.filter_map(|lacks| match *lacks {
+            Capability::Context { limit, needed } => Some((needed, limit)),
+            _ => None,
+        });
+        limits.max_by_key(|(_, limit)| *limit)
     }
 
     /// What is missing, if no place can ever serve the request.

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fleet::{Kind, Load, Model, PeerId, Status, Tier, Zone};
+use crate::fleet::{Kind, Load, Model, Pace, PeerId, Residency, Status, Tier, Zone};
 
 /// Who offers the models of one chain.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +45,16 @@ pub struct Candidate {
     pub model: Arc<Model>,
     /// How busy it is.
     pub load: Load,
+    /// How fast it is with this model.
+    pub pace: Pace,
+    /// Whether the model is in memory.
+    pub residency: Residency,
+    /// How much of the prompt it has read lately, in bytes of canonical text.
+    pub held: u64,
+    /// It has had this conversation.
+    pub knows: bool,
+    /// What it is in rendezvous hashing, see [`super::seat`].
+    pub seat: u64,
     /// How old the news of it are; `None` = our own.
     pub fact_age: Option<Duration>,
     /// Whether restricted prompts may be put on the wire to it. A peer of an open mesh has proved nothing.

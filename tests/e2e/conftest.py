@@ -8,8 +8,10 @@ import pytest
 
 from fake import Fake
 from llama import Llama
-from peer import Peer
-from support import NEXUS, PRIVATE, kept_directory
+from peer import Peer, backend
+from support import NEXUS, PRIVATE, kept_directory, wait_for
+
+PLACES = {("first", "left"), ("second", "right")}
 
 
 def pytest_report_header():
@@ -55,6 +57,46 @@ def loop():
     server = Llama(kept_directory("llama-loop"), "loop").wait_until_up()
     yield server
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def twins():
+    """Two servers of one model, equally fast."""
+    servers = [Llama(kept_directory(f"llama-twin-{side}"), "chain", name="twin") for side in ("left", "right")]
+    yield [server.wait_until_up() for server in servers]
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def uneven():
+    """(fast, slow): two servers of one model, which writes for as long as it may."""
+    servers = [
+        Llama(kept_directory(f"llama-{layers}-layers"), "loop", name="uneven", layers=layers, context=context)
+        for layers, context in ((12, 131072), (100, 32768))
+    ]
+    yield [server.wait_until_up() for server in servers]
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture
+def owners(peers):
+    """Makes two peers, each the owner of one of two servers of the same model, that know of both."""
+
+    def make(left, right, priority=50, **options):
+        second = peers("second", backends=[backend("right", right.url, "llamacpp")], **options).start()
+        first = peers(
+            "first", seeds=[second.seed], backends=[backend("left", left.url, "llamacpp", priority=priority)], **options
+        ).start()
+        for peer in (first, second):
+            wait_for(
+                lambda peer=peer: set(peer.explain({"model": left.model, "messages": []})[1]) == PLACES,
+                f"{peer.name} knows both servers",
+            )
+        return first, second
+
+    return make
 
 
 @pytest.fixture

@@ -119,6 +119,11 @@ class Peer:
         body = {"model": model, "messages": [{"role": "user", "content": words}], **more}
         return self.post("/v1/chat/completions", body, timeout=timeout, headers=headers)
 
+    def explain(self, body):
+        """What it would do with `body` now: the whole plan, and each candidate by (peer, backend)."""
+        plan = self.post("/nexus/v1/explain", body).json()
+        return plan, {(entry["peer"], entry["backend"]): entry for entry in plan["candidates"]}
+
     def models(self):
         return {entry["id"] for entry in self.get("/v1/models").json()["data"]}
 

@@ -76,10 +76,17 @@ async fn a_request_goes_only_where_it_can_be_served() {
 #[tokio::test]
 async fn a_prompt_that_no_model_can_hold_is_400_before_it_is_sent() {
     let backend = offering(able("m1", json!({"max_model_len": 100}))).await;
-    let node = TestNode::start(&backend.entry("a", "type = 'vllm'")).await;
+    let larger = offering(able("m2", json!({"max_model_len": 131_072}))).await;
+    let config = backend.entry("a", "type = 'vllm'") + &larger.entry("b", "type = 'vllm'");
+    let node = TestNode::start(&config).await;
     let body = chat("m1").replace("hello", &"word ".repeat(5000));
     let error = node.client().completions(body).whole().await.error(400, "capability_mismatch", CLIENT);
     assert!(error["message"].as_str().is_some_and(|message| message.contains("context_length")), "{error}");
+    assert_eq!(error["context"]["fitting_models"], json!(["m2"]));
+    assert!(
+        error["message"].as_str().is_some_and(|message| message.ends_with("ask for one that holds it: m2")),
+        "{error}"
+    );
     assert_eq!(backend.calls(), 0);
     assert_eq!(node.chat("m1").await.status, 200, "a short one fits");
 }

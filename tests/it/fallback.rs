@@ -1,6 +1,6 @@
 //! Fallback chains: who answers when the model that was asked for cannot be had. With the default configuration.
 
-use crate::support::{Answer, FakeBackend, TestNode, stream, until_json};
+use crate::support::{Answer, FakeBackend, Gate, TestNode, stream, until_json};
 
 const CHAIN: &str = "[routing.fallbacks]\nprimary = ['second', 'third']\n";
 
@@ -92,4 +92,23 @@ async fn a_policy_may_forbid_fallbacks() {
     let node = TestNode::start(&(backend.entry("a", "") + CHAIN + policy)).await;
     node.chat("primary").await.error(404, "model_not_found", "invalid_request_error");
     assert_eq!(backend.calls(), 0);
+}
+
+/// A request once waited for the only backend of its model, and was told 503 in the end, while the fallback was idle.
+#[tokio::test]
+async fn a_model_whose_slots_are_all_taken_is_answered_by_its_fallback_at_once() {
+    let gate = Gate::closed();
+    let primary = FakeBackend::always(&["primary"], Answer::says("hi").after(&gate)).await;
+    let second = FakeBackend::always(&["second"], Answer::says("hi")).await;
+    let node = TestNode::start(&(primary.entry("a", "concurrency = 1") + &second.entry("b", "") + CHAIN)).await;
+    let other = async {
+        primary.called(1).await;
+        let reply = node.chat("primary").await;
+        gate.open();
+        reply
+    };
+    let (first, other) = tokio::join!(node.chat("primary"), other);
+    assert_eq!((first.status, first.header("x-nexus-fallback-model")), (200, None));
+    assert_eq!((other.status, other.header("x-nexus-fallback-model")), (200, Some("second")));
+    assert_eq!((other.header("x-nexus-queue-position"), primary.calls()), (None, 1));
 }

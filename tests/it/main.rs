@@ -14,8 +14,10 @@ mod requests;
 // Who answers.
 mod capabilities;
 mod circles;
+mod engines;
 mod fallback;
 mod policies;
+mod quality;
 mod routing;
 // What can be seen and changed from outside.
 mod access;

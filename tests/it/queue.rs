@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::support::{Answer, FakeBackend, Gate, TestNode, Whole, chat, stream, until_json};
+use crate::support::{Answer, FakeBackend, Gate, Plan, TestNode, Whole, chat, stream, until_json};
 
 /// A request whose place among the others can be recognised at the backend.
 fn marked(model: &str, mark: &str) -> String {
@@ -56,8 +56,10 @@ async fn busy_is_no_error_and_high_goes_before_normal() {
     assert_eq!(positions, [Some("1"), Some("2"), Some("1")]);
     for reply in &waited {
         assert_eq!((reply.status, reply.header("x-nexus-route-reason")), (200, Some("capacity-overflow")));
-        assert!(reply.header("x-nexus-queue-eta").is_some_and(|seconds| seconds.parse::<u64>().is_ok()));
     }
+    // As long as those before them take, at 5 s each where nobody has been served yet.
+    let expected = waited.each_ref().map(|reply| reply.header("x-nexus-queue-eta"));
+    assert_eq!(expected, [Some("5"), Some("10"), Some("5")]);
     assert_eq!(marks(&backend), ["first", "urgent", "second", "third"]);
     assert_eq!(backend.peak(), 1);
     queued(&node, 0).await;
@@ -99,7 +101,7 @@ async fn a_full_queue_says_so_at_once() {
             queued(&node, 1).await;
             let reply = node.chat("m1").await;
             let error = reply.error(503, "service_unavailable", "server_error");
-            assert_eq!((&error["context"]["queue_depth"], reply.header("retry-after")), (&1.into(), Some("30")));
+            assert_eq!((&error["context"]["queue_depth"], reply.header("retry-after")), (&1.into(), Some("10")));
             let unknown = node.chat("nobody-has-this").await;
             unknown.error(404, "model_not_found", "invalid_request_error");
             gate.open();
@@ -108,6 +110,52 @@ async fn a_full_queue_says_so_at_once() {
     };
     let (first, second) = tokio::join!(node.chat("m1"), rest);
     assert_eq!((first.status, second.status), (200, 200));
+}
+
+/// A queue full of one client's requests once had no room for anybody else's.
+#[tokio::test]
+async fn a_client_with_most_of_a_full_queue_gives_way_to_others() {
+    let gate = Gate::closed();
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi").after(&gate)).await;
+    let keys = ["greedy", "modest"].map(|name| format!("[[auth.client_keys]]\nname = '{name}'\nkey_env = '{name}'\n"));
+    let config = backend.entry("a", "concurrency = 1") + "[queue]\nmax_size = 3\n" + &keys.concat();
+    let node = Plan::new(&config).variable("greedy", "greedy-key").variable("modest", "modest-key").start().await;
+    let ask = |client: &'static str, mark: &'static str| {
+        let call = node.client().completions(marked("m1", mark));
+        async move { call.header("authorization", &format!("Bearer {client}-key")).whole().await }
+    };
+    // Asks when so many wait.
+    let after = async |count, client, mark| {
+        backend.called(1).await;
+        queued(&node, count).await;
+        ask(client, mark).await
+    };
+    let evicted = async {
+        let reply = after(2, "greedy", "last").await;
+        // Another of its own has no place either, and is told the same.
+        (reply, ask("greedy", "refused").await)
+    };
+    let modest = async {
+        let served = after(3, "modest", "modest");
+        let open = async {
+            let (evicted, refused) = evicted.await;
+            gate.open();
+            (evicted, refused)
+        };
+        tokio::join!(served, open)
+    };
+    let waiting = async { tokio::join!(after(0, "greedy", "second"), after(1, "greedy", "third")) };
+    let (first, (second, third), (modest, (evicted, refused))) = tokio::join!(ask("greedy", "first"), waiting, modest);
+    for reply in [&first, &second, &third, &modest] {
+        assert_eq!(reply.status, 200, "{}", reply.text());
+    }
+    for reply in [&evicted, &refused] {
+        let error = reply.error(503, "service_unavailable", "server_error");
+        assert_eq!((&error["context"]["queue_depth"], reply.header("retry-after")), (&3.into(), Some("20")));
+    }
+    let told = ["x-nexus-queue-position", "x-nexus-queue-eta"].map(|name| modest.header(name));
+    assert_eq!(told, [Some("2"), Some("10")]);
+    assert_eq!(marks(&backend), ["first", "second", "modest", "third"]);
 }
 
 #[tokio::test]

@@ -43,6 +43,12 @@ fn every_rule_names_its_key() {
         ("budget.monthly_limit_usd = nan", "budget.monthly_limit_usd", "more than 0"),
         ("budget.soft_limit_percent = 101.0", "budget.soft_limit_percent", "0 to 100"),
         ("quality.error_rate_threshold = 2.0", "quality.error_rate_threshold", "share"),
+        ("quality.error_rate_threshold = 0.0", "quality.error_rate_threshold", "share"),
+        ("quality.error_rate_threshold = -0.5", "quality.error_rate_threshold", "share"),
+        ("quality.error_rate_threshold = nan", "quality.error_rate_threshold", "share"),
+        ("quality.min_samples = 0", "quality.min_samples", "1 or more"),
+        ("quality.ttft_penalty_threshold_ms = 0", "quality.ttft_penalty_threshold_ms", "1 or more"),
+        ("quality.metrics_interval_seconds = 0", "quality.metrics_interval_seconds", "1 or more"),
         ("auth.client_keys = [{ name = 'a' }]", "auth.client_keys[0]", "key_env"),
         ("auth.client_keys = [{ name = 'a', key_sha256 = 'ff' }]", "auth.client_keys[0].key_sha256", "64 hex"),
         (

@@ -4,12 +4,14 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::glance::{Glance, Shape, see};
-use super::messages::{Messages, Word};
+use super::canonical::Value;
+use super::glance::{Glance, Read, Reader, Shape, read, see};
+use super::messages::Messages;
 use super::prompt::Prompt;
+use crate::dialect::prefix::{Block, Tag, mix, session};
 
 /// A request body as it was found. Of a field that stands there twice the last counts, as in most parsers.
 #[derive(Default)]
@@ -26,6 +28,10 @@ pub(super) struct Body<'a> {
     pub(super) response_format: Option<ResponseFormat>,
     pub(super) max_tokens: Option<Shape>,
     pub(super) max_completion_tokens: Option<Shape>,
+    /// The hash of `prompt_cache_key`, if it is fit to be one.
+    pub(super) cache_key: Option<u64>,
+    /// The same of `user`.
+    pub(super) user: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -40,17 +46,27 @@ enum Key {
     ResponseFormat,
     MaxTokens,
     MaxCompletionTokens,
+    #[serde(rename = "prompt_cache_key")]
+    Session,
+    User,
     #[serde(other)]
     Other,
 }
 
-impl<'de> Deserialize<'de> for Body<'de> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(Fields)
-    }
+/// How a body is read.
+pub(super) struct Fields {
+    /// With what its prompt is known by. No body is refused for what is read for this alone: one that cannot be read with
+    /// it is read without.
+    pub(super) for_prefix: bool,
 }
 
-struct Fields;
+impl<'de> DeserializeSeed<'de> for Fields {
+    type Value = Body<'de>;
+
+    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<Body<'de>, D::Error> {
+        from.deserialize_map(self)
+    }
+}
 
 impl<'de> Visitor<'de> for Fields {
     type Value = Body<'de>;
@@ -65,17 +81,32 @@ impl<'de> Visitor<'de> for Fields {
             match key {
                 Key::Model => body.model_repeated |= body.model.replace(fields.next_value()?).is_some(),
                 Key::Stream => body.stream = Some(see(&mut fields)?),
-                Key::Messages => body.messages = Some(see(&mut fields)?),
-                Key::Prompt => body.prompt = Some(see(&mut fields)?),
-                Key::Input => body.input = Some(see(&mut fields)?),
-                Key::Tools => body.tools = Some(see(&mut fields)?),
+                Key::Messages => read(&mut fields, body.messages.insert(Messages::new(self.for_prefix)))?,
+                Key::Prompt => read(&mut fields, body.prompt.insert(Prompt::new(self.for_prefix)))?,
+                Key::Input => read(&mut fields, body.input.insert(Prompt::new(false)))?,
+                Key::Tools => read(&mut fields, body.tools.insert(Tools::new(self.for_prefix)))?,
                 Key::ResponseFormat => body.response_format = Some(see(&mut fields)?),
                 Key::MaxTokens => body.max_tokens = Some(see(&mut fields)?),
                 Key::MaxCompletionTokens => body.max_completion_tokens = Some(see(&mut fields)?),
-                Key::Other => drop(fields.next_value::<IgnoredAny>()?),
+                Key::Session if self.for_prefix => body.cache_key = see::<Name, A>(&mut fields)?.0,
+                Key::User if self.for_prefix => body.user = see::<Name, A>(&mut fields)?.0,
+                _ => drop(fields.next_value::<IgnoredAny>()?),
             }
         }
         Ok(body)
+    }
+}
+
+/// The name of a conversation, as a hash.
+struct Name(Option<u64>);
+
+impl Glance for Name {
+    fn of(_: Shape) -> Self {
+        Name(None)
+    }
+
+    fn text(text: &str) -> Self {
+        Name(session(text.as_bytes()))
     }
 }
 
@@ -83,19 +114,42 @@ impl<'de> Visitor<'de> for Fields {
 pub(super) struct Tools {
     pub(super) shape: Shape,
     pub(super) any: bool,
+    /// What they are known by, in whatever order they stand, if that is asked for.
+    pub(super) block: Option<Block>,
+    for_prefix: bool,
 }
 
-impl Glance for Tools {
-    fn of(shape: Shape) -> Self {
-        Tools { shape, any: false }
+impl Tools {
+    fn new(for_prefix: bool) -> Self {
+        Tools { shape: Shape::Null, any: false, block: None, for_prefix }
+    }
+}
+
+impl Reader for Tools {
+    fn shape(&mut self, shape: Shape) {
+        self.shape = shape;
     }
 
-    fn array<'de, A: SeqAccess<'de>>(mut items: A) -> Result<Self, A::Error> {
-        let mut tools = Self::of(Shape::Array);
-        while items.next_element::<IgnoredAny>()?.is_some() {
-            tools.any = true;
+    fn array<'de, A: SeqAccess<'de>>(&mut self, mut items: A) -> Result<(), A::Error> {
+        self.shape = Shape::Array;
+        if !self.for_prefix {
+            while items.next_element::<IgnoredAny>()?.is_some() {
+                self.any = true;
+            }
+            return Ok(());
         }
-        Ok(tools)
+        let (mut sum, mut bytes) = (0_u64, 0_u64);
+        loop {
+            let mut tool = Value::default();
+            if items.next_element_seed(Read(&mut tool))?.is_none() {
+                break;
+            }
+            self.any = true;
+            sum = sum.wrapping_add(mix(Tag::Tool, [tool.hash]));
+            bytes = bytes.saturating_add(tool.bytes);
+        }
+        self.block = self.any.then(|| Block { hash: mix(Tag::Tools, [sum]), bytes });
+        Ok(())
     }
 }
 
@@ -121,10 +175,26 @@ impl Glance for ResponseFormat {
         let mut format = Self::of(Shape::Object);
         while let Some(key) = fields.next_key::<Key>()? {
             match key {
-                Key::Type => format.json = see::<Word, A>(&mut fields)? == Word::Json,
+                Key::Type => format.json = see::<Format, A>(&mut fields)? == Format::Json,
                 Key::Other => drop(fields.next_value::<IgnoredAny>()?),
             }
         }
         Ok(format)
+    }
+}
+
+#[derive(PartialEq)]
+enum Format {
+    Json,
+    Another,
+}
+
+impl Glance for Format {
+    fn of(_: Shape) -> Self {
+        Format::Another
+    }
+
+    fn text(text: &str) -> Self {
+        if matches!(text, "json_object" | "json_schema") { Format::Json } else { Format::Another }
     }
 }

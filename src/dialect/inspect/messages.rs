@@ -1,10 +1,13 @@
-//! The messages of a chat: how much text they hold and whether there are images among it. Roles, tool calls and whatever
-//! else stands in them are passed over.
+//! The messages of a chat: how much text they hold, whether there are images among it, and what they are known by. What
+//! models do not see of them is passed over.
 
 use serde::Deserialize;
 use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
-use super::glance::{Glance, Seen, Shape, see};
+use super::canonical::Value;
+use super::content::{Content, Reading};
+use super::glance::{Glance, Read, Reader, Shape, read, see};
+use crate::dialect::prefix::{Block, Role, Speaker, Tag, Transcript, hash, mix};
 
 /// `messages` of a chat.
 pub(super) struct Messages {
@@ -12,150 +15,157 @@ pub(super) struct Messages {
     /// The first entry that is not an object, and what it is.
     pub(super) stray: Option<(usize, Shape)>,
     pub(super) content: Content,
+    /// What they are known by, if that is asked for.
+    pub(super) transcript: Option<Transcript>,
 }
 
-impl Glance for Messages {
-    fn of(shape: Shape) -> Self {
-        Messages { shape, stray: None, content: Content::default() }
+impl Messages {
+    pub(super) fn new(for_prefix: bool) -> Self {
+        let transcript = for_prefix.then(Transcript::default);
+        Messages { shape: Shape::Null, stray: None, content: Content::default(), transcript }
+    }
+}
+
+impl Reader for Messages {
+    fn shape(&mut self, shape: Shape) {
+        self.shape = shape;
     }
 
-    fn array<'de, A: SeqAccess<'de>>(mut items: A) -> Result<Self, A::Error> {
-        let mut messages = Self::of(Shape::Array);
+    fn array<'de, A: SeqAccess<'de>>(&mut self, mut items: A) -> Result<(), A::Error> {
+        self.shape = Shape::Array;
         let mut index = 0;
-        while let Some(Seen(message)) = items.next_element::<Seen<Message>>()? {
-            if message.shape != Shape::Object && messages.stray.is_none() {
-                messages.stray = Some((index, message.shape));
+        loop {
+            let mut message = Message::new(self.transcript.as_mut());
+            if items.next_element_seed(Read(&mut message))?.is_none() {
+                return Ok(());
             }
-            messages.content.add(message.content);
+            if message.shape != Shape::Object && self.stray.is_none() {
+                self.stray = Some((index, message.shape));
+            }
+            self.content.add(message.content);
             index += 1;
         }
-        Ok(messages)
     }
 }
 
-struct Message {
+struct Message<'t> {
     shape: Shape,
     content: Content,
+    transcript: Option<&'t mut Transcript>,
 }
 
-impl Glance for Message {
-    fn of(shape: Shape) -> Self {
-        Message { shape, content: Content::default() }
+impl<'t> Message<'t> {
+    fn new(transcript: Option<&'t mut Transcript>) -> Self {
+        Message { shape: Shape::Null, content: Content::default(), transcript }
+    }
+}
+
+impl Reader for Message<'_> {
+    fn shape(&mut self, shape: Shape) {
+        self.shape = shape;
     }
 
-    fn object<'de, A: MapAccess<'de>>(mut fields: A) -> Result<Self, A::Error> {
+    fn object<'de, A: MapAccess<'de>>(&mut self, mut fields: A) -> Result<(), A::Error> {
         #[derive(Deserialize)]
         #[serde(field_identifier, rename_all = "snake_case")]
         enum Key {
             Content,
+            Role,
+            Name,
+            ToolCallId,
+            ToolCalls,
             #[serde(other)]
             Other,
         }
-        let mut message = Self::of(Shape::Object);
+        self.shape = Shape::Object;
+        self.begin();
+        let (mut who, mut calls) = (Who::default(), None);
         while let Some(key) = fields.next_key::<Key>()? {
             match key {
-                Key::Content => message.content = see(&mut fields)?,
-                Key::Other => drop(fields.next_value::<IgnoredAny>()?),
+                Key::Content => {
+                    self.begin();
+                    let mut reading = Reading::new(self.transcript.as_deref_mut());
+                    read(&mut fields, &mut reading)?;
+                    self.content = reading.content;
+                }
+                Key::Role if self.transcript.is_some() => who.role = see(&mut fields)?,
+                Key::Name if self.transcript.is_some() => who.name = see(&mut fields)?,
+                Key::ToolCallId if self.transcript.is_some() => who.call = see(&mut fields)?,
+                Key::ToolCalls if self.transcript.is_some() => {
+                    let mut value = Calls::default();
+                    read(&mut fields, &mut value)?;
+                    calls = value.0;
+                }
+                _ => drop(fields.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(message)
-    }
-}
-
-/// The content of messages: a string, or parts. What is neither is for the backend to judge.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Content {
-    pub(super) bytes: u64,
-    pub(super) images: bool,
-}
-
-impl Content {
-    fn add(&mut self, other: Content) {
-        self.bytes = self.bytes.saturating_add(other.bytes);
-        self.images |= other.images;
-    }
-}
-
-impl Glance for Content {
-    fn of(_: Shape) -> Self {
-        Content::default()
-    }
-
-    fn text(text: &str) -> Self {
-        Content { bytes: text.len() as u64, images: false }
-    }
-
-    fn array<'de, A: SeqAccess<'de>>(mut items: A) -> Result<Self, A::Error> {
-        let mut content = Content::default();
-        while let Some(Seen(Part(part))) = items.next_element()? {
-            content.add(part);
+        if let Some(transcript) = &mut self.transcript {
+            transcript.end(who.speaker(), calls);
         }
-        Ok(content)
+        Ok(())
     }
 }
 
-struct Part(Content);
-
-impl Glance for Part {
-    fn of(_: Shape) -> Self {
-        Part(Content::default())
-    }
-
-    fn text(text: &str) -> Self {
-        Part(Content::text(text))
-    }
-
-    fn object<'de, A: MapAccess<'de>>(mut fields: A) -> Result<Self, A::Error> {
-        #[derive(Deserialize)]
-        #[serde(field_identifier, rename_all = "snake_case")]
-        enum Key {
-            Type,
-            Text,
-            #[serde(other)]
-            Other,
+impl Message<'_> {
+    fn begin(&mut self) {
+        if let Some(transcript) = &mut self.transcript {
+            transcript.begin();
         }
-        let mut part = Content::default();
-        while let Some(key) = fields.next_key::<Key>()? {
-            match key {
-                Key::Type => part.images = see::<Word, A>(&mut fields)? == Word::ImageUrl,
-                Key::Text => part.bytes = see::<Length, A>(&mut fields)?.0,
-                Key::Other => drop(fields.next_value::<IgnoredAny>()?),
-            }
+    }
+}
+
+/// What tells messages apart besides their content.
+#[derive(Default)]
+struct Who {
+    role: Word,
+    name: Word,
+    call: Word,
+}
+
+impl Who {
+    fn speaker(&self) -> Speaker {
+        let hash = mix(Tag::Speaker, [self.role.hash, self.name.hash, self.call.hash]);
+        Speaker {
+            role: self.role.role,
+            head: Block { hash, bytes: self.role.bytes + self.name.bytes + self.call.bytes },
         }
-        Ok(Part(part))
     }
 }
 
-struct Length(u64);
-
-impl Glance for Length {
-    fn of(_: Shape) -> Self {
-        Length(0)
-    }
-
-    fn text(text: &str) -> Self {
-        Length(text.len() as u64)
-    }
-}
-
-/// The values of `type` that mean something here.
-#[derive(PartialEq)]
-pub(super) enum Word {
-    ImageUrl,
-    Json,
-    Another,
+/// A string; what is none is like nothing.
+#[derive(Default)]
+struct Word {
+    hash: u64,
+    bytes: u64,
+    role: Role,
 }
 
 impl Glance for Word {
     fn of(_: Shape) -> Self {
-        Word::Another
+        Word::default()
     }
 
     fn text(text: &str) -> Self {
-        match text {
-            "image_url" => Word::ImageUrl,
-            "json_object" | "json_schema" => Word::Json,
-            _ => Word::Another,
-        }
+        let role = match text {
+            "system" | "developer" => Role::System,
+            "user" => Role::User,
+            _ => Role::Another,
+        };
+        Word { hash: hash(text.as_bytes()), bytes: text.len() as u64, role }
+    }
+}
+
+/// `tool_calls`; none where it is anything but an array with something in it.
+#[derive(Default)]
+struct Calls(Option<Block>);
+
+impl Reader for Calls {
+    fn shape(&mut self, _: Shape) {}
+
+    fn array<'de, A: SeqAccess<'de>>(&mut self, items: A) -> Result<(), A::Error> {
+        let mut value = Value::default();
+        value.array(items)?;
+        self.0 = (value.bytes > 0).then(|| value.block(Tag::Calls));
+        Ok(())
     }
 }

@@ -1,7 +1,10 @@
-//! What a request body asks for: one borrowing pass over it finds what routing needs. The body itself is never rebuilt,
-//! and what the backend alone can judge is left to it.
+//! What a request body asks for: one borrowing pass over it finds what routing needs, and what its prompt is known by. The
+//! body itself is never rebuilt, and what the backend alone can judge is left to it.
 
+mod bad;
 mod body;
+mod canonical;
+mod content;
 mod glance;
 mod messages;
 mod prompt;
@@ -12,13 +15,16 @@ mod tests;
 use std::ops::Range;
 
 use bytes::Bytes;
+use serde::de::DeserializeSeed;
 
-use self::body::Body;
+pub use self::bad::BadRequest;
+use self::body::{Body, Fields};
 pub use self::glance::Shape;
 use self::messages::Messages;
 use self::prompt::Prompt;
+use super::prefix::{self, Named};
 use crate::exchange::Endpoint;
-use crate::fleet::Needs;
+use crate::fleet::{Needs, Prefix};
 
 /// The most inputs that one request for embeddings may hold.
 pub const MAX_INPUTS: u64 = 2048;
@@ -34,73 +40,11 @@ pub struct Inspection {
     pub stream: bool,
     /// What it asks of a model.
     pub needs: Needs,
-}
-
-/// Why a body is no request. Says what to change and where, and never repeats what the body says.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum BadRequest {
-    /// Another content type than JSON.
-    #[error("content-type must be application/json")]
-    ContentType,
-    /// Nothing at all.
-    #[error("the body is empty: send a JSON object")]
-    Empty,
-    /// A byte order mark in front.
-    #[error("the body starts with a byte order mark: send the JSON without it")]
-    ByteOrderMark,
-    /// Bytes that are no text.
-    #[error("the body is not valid UTF-8 at byte {at}")]
-    NotUtf8 {
-        /// Offset of the first byte that is wrong.
-        at: usize,
-    },
-    /// Text that is no JSON.
-    #[error("the body is not valid JSON: {what}")]
-    Syntax {
-        /// What is wrong, with line and column.
-        what: String,
-    },
-    /// JSON of another shape.
-    #[error("the body must be a JSON object")]
-    NotAnObject,
-    /// A field that must be there.
-    #[error("`{field}` is required: {wanted}")]
-    Missing {
-        /// The field.
-        field: &'static str,
-        /// What it holds.
-        wanted: &'static str,
-    },
-    /// A field twice.
-    #[error("`{field}` stands in the body more than once: send it once")]
-    Repeated {
-        /// The field.
-        field: &'static str,
-    },
-    /// A value of the wrong type.
-    #[error("`{path}` must be {wanted}, not {found}")]
-    WrongType {
-        /// Where it stands, as in `messages[2]`.
-        path: String,
-        /// What it must be.
-        wanted: &'static str,
-        /// What it is.
-        found: Shape,
-    },
-    /// A value of the right type that cannot be used.
-    #[error("`{field}` {problem}")]
-    Unusable {
-        /// The field.
-        field: &'static str,
-        /// What is wrong with it.
-        problem: &'static str,
-    },
-    /// More inputs than [`MAX_INPUTS`].
-    #[error("`input` holds {count} inputs: send at most {MAX_INPUTS} in one request")]
-    TooManyInputs {
-        /// How many there are.
-        count: u64,
-    },
+    /// What its prompt begins with; `None` where there is nothing that a backend could have read before. What the client
+    /// calls the conversation is not in it yet: see [`super::prefix_of`].
+    pub prefix: Option<Prefix>,
+    /// What the body calls the conversation.
+    pub named: Named,
 }
 
 /// Finds what routing needs of `body`, without copying it.
@@ -112,17 +56,20 @@ pub fn inspect(endpoint: Endpoint, content_type: Option<&str>, body: &Bytes) -> 
         return Err(BadRequest::ContentType);
     }
     let text = as_text(body)?;
-    match read(endpoint, text) {
-        Err(error @ BadRequest::Syntax { .. }) => match surrogate::mend(text) {
-            Some(mended) => read(endpoint, &mended),
-            None => Err(error),
-        },
+    let with_prefix = endpoint != Endpoint::Embeddings;
+    match read(endpoint, text, with_prefix) {
+        Err(BadRequest::Syntax { .. }) => {}
+        result => return result,
+    }
+    let Some(mended) = surrogate::mend(text) else { return read(endpoint, text, false) };
+    match read(endpoint, &mended, with_prefix) {
+        Err(BadRequest::Syntax { .. }) => read(endpoint, &mended, false),
         result => result,
     }
 }
 
-fn read(endpoint: Endpoint, text: &str) -> Result<Inspection, BadRequest> {
-    let found: Body<'_> = serde_json::from_str(text).map_err(unreadable)?;
+fn read(endpoint: Endpoint, text: &str, for_prefix: bool) -> Result<Inspection, BadRequest> {
+    let mut found = parse(text, for_prefix).map_err(unreadable)?;
     let (model, model_span) = model(&found, text)?;
     let mut needs = Needs { max_tokens: max_tokens(&found)?, ..Needs::default() };
     match endpoint {
@@ -131,7 +78,28 @@ fn read(endpoint: Endpoint, text: &str) -> Result<Inspection, BadRequest> {
         Endpoint::Embeddings => read_input(found.input.as_ref(), &mut needs)?,
     }
     read_options(&found, &mut needs)?;
-    Ok(Inspection { model, model_span, stream: flag("stream", found.stream)?, needs })
+    let stream = flag("stream", found.stream)?;
+    let named = Named { cache_key: found.cache_key, user: found.user };
+    Ok(Inspection { model, model_span, stream, needs, prefix: prefix(endpoint, &mut found), named })
+}
+
+fn parse(text: &str, for_prefix: bool) -> Result<Body<'_>, serde_json::Error> {
+    let mut from = serde_json::Deserializer::from_str(text);
+    let body = Fields { for_prefix }.deserialize(&mut from)?;
+    from.end()?;
+    Ok(body)
+}
+
+/// What the prompt begins with, if that was asked for.
+fn prefix(endpoint: Endpoint, found: &mut Body<'_>) -> Option<Prefix> {
+    match endpoint {
+        Endpoint::ChatCompletions => {
+            let tools = found.tools.as_ref().and_then(|tools| tools.block);
+            found.messages.as_ref()?.transcript.as_ref()?.chain(tools)
+        }
+        Endpoint::Completions => prefix::of_prompt(found.prompt.take()?.blocks?),
+        Endpoint::Embeddings => None,
+    }
 }
 
 /// `application/json` and whatever ends in `+json`, parameters aside.

@@ -26,6 +26,7 @@ fn rounded(load: &Load) -> Load {
     let narrow = |value: u32| u32::try_from(two_digits(value.into())).unwrap_or(u32::MAX);
     Load {
         in_flight: count(load.in_flight),
+        foreign: count(load.foreign),
         queued: count(load.queued),
         concurrency: load.concurrency,
         latency_ms: load.latency_ms.map(narrow),
@@ -58,6 +59,7 @@ mod tests {
     fn reads_back_rounded() {
         let load = Load {
             in_flight: 3,
+            foreign: 1,
             queued: 0,
             concurrency: Some(4),
             latency_ms: Some(1_234),

@@ -3,15 +3,20 @@
 //! that make no sense, are told apart here and dropped by the reader. The form is written down in `docs/gossip-facts.md`.
 
 pub(super) mod backend;
+pub(super) mod breaker;
 pub(super) mod load;
 pub(super) mod model;
+pub(super) mod pace;
 pub(super) mod peer;
 pub(super) mod sees;
+pub(super) mod warm;
+
+use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::{BackendAbout, Load, Model, PeerId};
+use crate::fleet::{BackendAbout, Breaker, Digest, Load, Model, Pace, PeerId};
 use peer::PeerFact;
 
 /// The version that is written. Readers take any that they can parse.
@@ -29,6 +34,9 @@ pub(super) const MAX_BACKENDS: usize = 256;
 /// Models of one backend that are told and heard of.
 pub(super) const MAX_MODELS: usize = 2_000;
 
+/// Breakers of one backend that are told and heard of. Of more it matters little which.
+pub(super) const MAX_BREAKERS: usize = 64;
+
 /// Any fact, as it was heard.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Fact {
@@ -42,6 +50,12 @@ pub(super) enum Fact {
     Model(String, Model),
     /// How busy the named backend is.
     Load(String, Load),
+    /// How fast the named backend serves the named model.
+    Pace(String, String, Pace),
+    /// What the named backend has read lately with the named model.
+    Warm(String, String, Arc<Digest>),
+    /// A breaker of the named backend that is not closed.
+    Breaker(String, Breaker),
 }
 
 /// Why a fact is not believed.
@@ -76,7 +90,16 @@ pub(super) fn decode(key: &str, value: &str) -> Result<Fact, Dropped> {
         (sees::KEY, None) => sees::decode(value).map(Fact::Sees),
         (backend::KIND, Some(rest)) => backend::decode(rest, value).map(Fact::Backend),
         (model::KIND, Some(rest)) => model::decode(rest, value).map(|(backend, model)| Fact::Model(backend, model)),
+        (breaker::KIND, Some(rest)) => {
+            breaker::decode(rest, value).map(|(backend, breaker)| Fact::Breaker(backend, breaker))
+        }
         (load::KIND, Some(rest)) => load::decode(rest, value).map(|(backend, load)| Fact::Load(backend, load)),
+        (pace::KIND, Some(rest)) => {
+            pace::decode(rest, value).map(|(backend, model, pace)| Fact::Pace(backend, model, pace))
+        }
+        (warm::KIND, Some(rest)) => {
+            warm::decode(rest, value).map(|(backend, model, digest)| Fact::Warm(backend, model, Arc::new(digest)))
+        }
         _ => Err(Dropped::Unknown),
     }
 }
@@ -106,6 +129,18 @@ fn checked_name(name: &str) -> Result<(), Dropped> {
         name if name.chars().any(char::is_control) => Err(Dropped::Malformed),
         _ => Ok(()),
     }
+}
+
+/// Backend and model of a key about both.
+fn of_model(rest: &str) -> Result<(String, String), Dropped> {
+    let (backend, model) = rest.split_once('/').ok_or(Dropped::Malformed)?;
+    if backend.len() > 3 * MAX_NAME {
+        return Err(Dropped::TooLong);
+    }
+    let backend = unescape(backend);
+    checked_name(&backend)?;
+    checked_name(model)?;
+    Ok((backend, model.to_owned()))
 }
 
 /// A backend's name as one part of a key: `/` and `%` are written `%2f` and `%25`.
@@ -145,7 +180,7 @@ mod tests {
     #[test]
     fn kinds_of_a_later_version_are_told_apart_from_nonsense() {
         assert_eq!(decode("budget", "{}"), Err(Dropped::Unknown));
-        assert_eq!(decode("warm/gpu/llama", "{}"), Err(Dropped::Unknown));
+        assert_eq!(decode("mood/gpu/llama", "{}"), Err(Dropped::Unknown));
         assert_eq!(decode("peer/extra", "{}"), Err(Dropped::Unknown));
         assert_eq!(decode("peer", "not json"), Err(Dropped::Malformed));
         assert_eq!(decode("sees", &format!("\"{}\"", "x".repeat(MAX_VALUE))), Err(Dropped::TooLong));
@@ -169,8 +204,8 @@ mod tests {
         }
 
         #[test]
-        fn nothing_that_is_heard_panics(key in ".*", kind in 0usize..5, value in ".*") {
-            let kind = ["peer", "sees", "backend/", "model/", "load/"][kind];
+        fn nothing_that_is_heard_panics(key in ".*", kind in 0usize..7, value in ".*") {
+            let kind = ["peer", "sees", "backend/", "model/", "load/", "pace/", "warm/"][kind];
             let _ = decode(&format!("{kind}{key}"), &value);
             let _ = decode(kind, &value);
         }

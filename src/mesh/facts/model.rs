@@ -25,7 +25,7 @@ pub(super) fn decode(rest: &str, value: &str) -> Result<(String, Model), Dropped
 mod tests {
     use super::super::{Fact, decode};
     use super::*;
-    use crate::fleet::Support;
+    use crate::fleet::{Residency, Support};
 
     #[test]
     fn reads_back_as_written_slashes_and_all() {
@@ -33,6 +33,7 @@ mod tests {
             context_length: Some(32_768),
             tools: Support::Yes,
             vision: Support::No,
+            residency: Residency::Loaded,
             ..Model::named("meta/llama-3:8b")
         };
         let (key, value) = encode("rack/gpu", &model).expect("short");
@@ -49,7 +50,7 @@ mod tests {
 
     #[test]
     fn a_later_version_is_understood() {
-        let value = r#"{"v":3,"id":"m","tools":"partly","quant":"q4"}"#;
+        let value = r#"{"v":3,"id":"m","tools":"partly","quant":"q4","residency":"paged"}"#;
         assert_eq!(decode("model/gpu/m", value), Ok(Fact::Model("gpu".to_owned(), Model::named("m"))));
     }
 }

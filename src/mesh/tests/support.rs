@@ -133,6 +133,8 @@ fn offer(name: &str) -> BackendFacts {
         },
         models: vec![Model::named(format!("model-{name}"))],
         load: Load { in_flight: 2, ..Load::default() },
+        served: Vec::new(),
+        breakers: Vec::new(),
     }
 }
 
@@ -169,6 +171,8 @@ impl Node {
             visited: vec![self.id()],
             time_left: Duration::from_secs(5),
             may_queue: false,
+            may_wait: Duration::ZERO,
+            last_resort: false,
             zone: Zone::Open,
             tier: None,
         }

@@ -170,6 +170,13 @@ async fn every_kind_of_junk_is_one_line() {
     }
     within(5, "it is noticed", || log.count("not QUIC: 127.0.0.1") > 0).await;
 
+    // What calls on a connection that never was looks like QUIC in every other respect.
+    let other = std::net::UdpSocket::bind("127.0.0.2:0").expect("a socket");
+    for number in 0..50_u8 {
+        let _ = other.send_to(&[0x40 | number; 60], two.mesh.myself().listen);
+    }
+    within(5, "it is noticed", || log.count("not QUIC: 127.0.0.2") > 0).await;
+
     let stranger = node_with("stranger", &[], Config { key: key(2), ..config() }).await;
     for _ in 0..3 {
         let refused = stranger.mesh.0.endpoint.dial(vec![two.mesh.myself().listen], None).await;
@@ -182,7 +189,12 @@ async fn every_kind_of_junk_is_one_line() {
         raw(&connection, &bytes).await.expect("an answer");
     }
     one.ask(&two, &request("still there")).await.expect("all goes on");
-    for line in ["not QUIC: 127.0.0.1", "handshake: 127.0.0.1", &format!("malformed request: {}", one.id())] {
+    for line in [
+        "not QUIC: 127.0.0.1",
+        "not QUIC: 127.0.0.2",
+        "handshake: 127.0.0.1",
+        &format!("malformed request: {}", one.id()),
+    ] {
         assert_eq!(log.count(line), 1, "{line}: {}", log.text());
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::fleet::{BackendAbout, BackendFacts, Kind, Status, Tier, Zone};
+use crate::fleet::{BackendAbout, BackendFacts, Kind, Standing, Status, Tier, Trouble, Zone};
 
 const START: u64 = 1_700_000_000_000;
 
@@ -57,6 +57,8 @@ fn backend(name: &str, models: &[&str]) -> BackendFacts {
         },
         models: models.iter().map(|id| Model::named(*id)).collect(),
         load: Load::default(),
+        served: Vec::new(),
+        breakers: Vec::new(),
     }
 }
 
@@ -110,6 +112,44 @@ async fn a_peer_is_found_lost_and_found_again() {
     world.look(&[peer.beat()]);
     assert_eq!(states(world.look(&[peer.beat()])), [(Some(PeerState::Dead), PeerState::Alive)]);
     assert_eq!(world.look(&[]).peers.list.len(), 0, "what gossip forgets is forgotten");
+}
+
+/// An entry goes by it for as long as its owner does, though the news of its end may be late.
+#[tokio::test(start_paused = true)]
+async fn a_breaker_keeps_away_from_its_model_until_its_time_is_over() {
+    let (mut world, mut peer) = (World::new(), Told::new("a", 1));
+    let standing = Standing::Open(Duration::from_secs(10));
+    let open = Breaker { model: Some("m".to_owned()), trouble: Trouble::Silence, standing };
+    let told = |breakers: &[&Breaker]| {
+        [BackendFacts { breakers: breakers.iter().copied().cloned().collect(), ..backend("gpu", &["m", "n"]) }]
+    };
+    let keeps_away = |world: &World, model: &str| {
+        let peers = &world.view.peers;
+        let (_, backend, _) = peers.offering(model).next().expect("offered");
+        backend.keeps_away(model, Instant::now())
+    };
+    peer.tell("a", &told(&[]), START);
+    world.look(&[&peer]);
+    assert!(!keeps_away(&world, "m"));
+    peer.tell("a", &told(&[&open]), START);
+    assert!(world.look(&[peer.beat()]).changed);
+    pass(9_000).await;
+    peer.tell("a", &told(&[&open]), START + 1);
+    world.look(&[peer.beat()]);
+    assert_eq!((keeps_away(&world, "m"), keeps_away(&world, "n")), (true, false));
+    pass(1_000).await;
+    assert!(!keeps_away(&world, "m"), "due: the owner lets one request through");
+    let probed = Breaker { standing: Standing::Probing, ..open.clone() };
+    peer.tell("a", &told(&[&probed]), START);
+    world.look(&[peer.beat()]);
+    assert!(keeps_away(&world, "m"));
+    let cut_off = Breaker { model: None, trouble: Trouble::Connection, standing: Standing::Unchecked };
+    peer.tell("a", &told(&[&cut_off]), START);
+    world.look(&[peer.beat()]);
+    assert!(keeps_away(&world, "m") && keeps_away(&world, "n"));
+    peer.tell("a", &told(&[]), START);
+    world.look(&[peer.beat()]);
+    assert!(!keeps_away(&world, "m") && !keeps_away(&world, "n"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -15,6 +15,8 @@ fn hop() -> Hop {
         visited: vec![PeerId::from_text("entry")],
         time_left: Duration::from_millis(1_500),
         may_queue: true,
+        may_wait: Duration::from_millis(2_500),
+        last_resort: true,
         zone: Zone::Restricted,
         tier: Tier::try_from(3).ok(),
     }
@@ -112,9 +114,10 @@ fn a_reply_keeps_status_and_headers_but_not_what_belongs_to_a_connection() {
         .header("set-cookie", "a=b")
         .body(())
         .expect("a reply");
-    let sent = Answer { reply: Some(ReplyHead::new(&reply.into_parts().0, None)), ..Answer::default() };
+    let (parts, _) = reply.into_parts();
+    let sent = Answer { reply: Some(ReplyHead::new(&parts, None)), ..Answer::default() };
     let content = frame(&sent).expect("short").split_off(4);
-    let heard: Answer = serde_json::from_slice(&content).expect("JSON");
+    let heard: Answer<'_> = serde_json::from_slice(&content).expect("JSON");
     let (status, headers) = heard.reply.expect("a reply").parts().expect("a status");
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(headers.len(), 3);
@@ -123,8 +126,8 @@ fn a_reply_keeps_status_and_headers_but_not_what_belongs_to_a_connection() {
 
 #[test]
 fn an_answer_of_a_later_version_is_no_answer_and_no_error() {
-    assert_eq!(serde_json::from_str::<Answer>(r#"{"queued":{"place":3}}"#).ok(), Some(Answer::default()));
-    let refused: Answer = serde_json::from_str(r#"{"refused":{"reason":"too_warm","message":"m"}}"#).expect("JSON");
+    assert_eq!(serde_json::from_str::<Answer<'_>>(r#"{"queued":{"place":3}}"#).ok(), Some(Answer::default()));
+    let refused: Answer<'_> = serde_json::from_str(r#"{"refused":{"reason":"too_warm","message":"m"}}"#).expect("JSON");
     assert_eq!(refused.refused.map(|refusal| refusal.reason), Some(RefusalReason::Other));
 }
 
@@ -158,6 +161,6 @@ proptest! {
         }
         let sent = outbound(&headers, |_| true);
         prop_assert!(sent.len() <= MAX_HEADERS);
-        prop_assert!(sent.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() <= MAX_HEADER_BYTES);
+        prop_assert!(sent.iter().map(|Field(name, value)| name.len() + value.len()).sum::<usize>() <= MAX_HEADER_BYTES);
     }
 }

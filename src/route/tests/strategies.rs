@@ -79,7 +79,11 @@ fn adaptive_prefers_what_answers_sooner() {
     let busy = |in_flight| Load { in_flight, ..speed(100.0) };
     let rules = rules("");
     let order = |candidates: Vec<Candidate>| backends(&plan_of(&rules, &world(candidates), "m")).concat();
-    assert_eq!(order(vec![with("a", speed(10.0)), with("b", speed(100.0)), with("c", full)]), "bac");
+    assert_eq!(
+        order(vec![with("a", speed(10.0)), with("b", speed(100.0)), with("c", full)]),
+        "cba",
+        "a short wait for the fastest"
+    );
     assert_eq!(order(vec![with("a", speed(30.0)), with("b", busy(6))]), "ba");
     assert_eq!(order(vec![with("a", speed(30.0)), with("b", busy(40))]), "ab");
     let mut far = with("a", speed(101.0));
@@ -126,4 +130,19 @@ fn suspects_come_after_all_others_of_the_model_under_every_strategy() {
             assert_eq!(backends(&plan), ["b", "a", "c"], "{strategy}");
         }
     }
+}
+
+#[test]
+fn a_full_model_is_waited_for_only_where_no_other_may_answer() {
+    let full = Load { in_flight: 1, concurrency: Some(1), ..Load::default() };
+    let busy = |name: &str| Candidate { load: full, ..candidate(name, Zone::Restricted, 1) };
+    let worths = |first: Vec<Candidate>, fallback: Vec<Candidate>| -> Vec<bool> {
+        let rules = rules("fallbacks = { m = [\"n\"] }");
+        let world = World { offers: vec![offer("m", first), offer("n", fallback)] };
+        plan_of(&rules, &world, "m").steps.iter().map(|step| !step.worth.is_zero()).collect()
+    };
+    assert_eq!(worths(vec![busy("a")], vec![]), [true], "there is nobody else");
+    assert_eq!(worths(vec![busy("a")], vec![candidate("c", Zone::Restricted, 1)]), [false, false]);
+    assert_eq!(worths(vec![busy("a"), busy("b")], vec![busy("c")])[..2], [false, false]);
+    assert_eq!(worths(vec![busy("a"), busy("b")], vec![]), [true, true]);
 }

@@ -185,6 +185,42 @@ async fn a_request_waits_at_the_owner_of_a_busy_backend() {
     assert_eq!(second.header("x-nexus-queue-position"), Some("1"));
 }
 
+/// The room in a queue is shared by all clients of the mesh, whoever the entry is.
+#[tokio::test]
+async fn who_has_to_give_way_at_the_owner_is_told_how_long_it_takes_there() {
+    let gate = Gate::closed();
+    let backend = FakeBackend::always(&["m1"], Answer::says("hi").after(&gate)).await;
+    let keys = "[[auth.client_keys]]\nname = 'greedy'\nkey_env = 'GREEDY'\n";
+    let far_more = backend.entry("a", "concurrency = 1") + "[queue]\nmax_size = 2\n";
+    let far = peer("far", KEY, &[], &far_more).start().await;
+    let near = peer("near", KEY, &[&far], keys).variable("GREEDY", "greedy-key").start().await;
+    offers(&near, "m1").await;
+    let ask = || near.client().completions(chat("m1")).header("authorization", "Bearer greedy-key").whole();
+    let waits = async |count| {
+        let waiting = |seen: &serde_json::Value| seen["backends"][0]["queued_requests"] == count;
+        until_json(&far, "/nexus/v1/backends", "so many wait there", waiting).await;
+    };
+    let second = async {
+        backend.called(1).await;
+        ask().await
+    };
+    let third = async {
+        waits(1).await;
+        let evicted = ask().await;
+        gate.open();
+        evicted
+    };
+    let modest = async {
+        waits(2).await;
+        far.chat("m1").await
+    };
+    let (first, second, third, modest) = tokio::join!(ask(), second, third, modest);
+    assert_eq!((first.status, second.status, modest.status, backend.calls()), (200, 200, 200, 3));
+    assert_eq!(modest.header("x-nexus-queue-position"), Some("2"));
+    third.error(503, "service_unavailable", "server_error");
+    assert_eq!(third.header("retry-after"), Some("15"), "one is served and two wait, at 5 s each");
+}
+
 #[tokio::test]
 async fn the_list_of_models_is_that_of_the_mesh() {
     let shared = FakeBackend::always(&["both"], Answer::says("hi")).await;

@@ -1,5 +1,7 @@
 //! Several nodes on loopback: any of them answers for all of them.
 
+mod affinity;
+mod breakers;
 mod forwarding;
 mod trouble;
 mod trust;

@@ -1,6 +1,7 @@
 //! A backend that does as it is told: it lists its models, answers inference by a script, and remembers every request
 //! byte for byte. HTTP is written by hand, so that where chunks begin and connections end is the script's to say.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -42,6 +43,7 @@ type Script = dyn Fn(&Recorded) -> Answer + Send + Sync;
 
 struct State {
     models: Mutex<Vec<Value>>,
+    says: Mutex<BTreeMap<String, Answer>>,
     script: Box<Script>,
     requests: Mutex<Vec<Recorded>>,
     probes: Mutex<Vec<String>>,
@@ -84,6 +86,7 @@ impl FakeBackend {
         let address = listener.local_addr().expect("bound");
         let state = Arc::new(State {
             models: Mutex::new(models),
+            says: Mutex::default(),
             script: Box::new(script),
             requests: Mutex::default(),
             probes: Mutex::default(),
@@ -153,6 +156,17 @@ impl FakeBackend {
         *self.state.models.lock().expect("no panic") = models;
     }
 
+    /// What it answers from now on to a question of this path, besides inference: what an engine says of itself, as at
+    /// `/api/ps`, `/props`, `/slots` or `/metrics`.
+    pub(crate) fn says(&self, path: &str, answer: Answer) {
+        self.state.says.lock().expect("no panic").insert(path.to_owned(), answer);
+    }
+
+    /// How often it was asked a question of this path.
+    pub(crate) fn asked(&self, path: &str) -> usize {
+        self.state.probes.lock().expect("no panic").iter().filter(|asked| *asked == path).count()
+    }
+
     /// Waits until it has seen so many inference requests.
     pub(crate) async fn called(&self, times: usize) {
         until(&format!("{times} requests at the backend"), || self.calls() >= times).await;
@@ -210,8 +224,13 @@ fn probed(state: &State, request: &Recorded) -> Answer {
     if state.mute.load(Ordering::SeqCst) {
         return Answer::silence();
     }
+    if !state.well.load(Ordering::SeqCst) {
+        return Answer::json(500, "{}");
+    }
+    if let Some(answer) = state.says.lock().expect("no panic").get(&request.path) {
+        return answer.clone();
+    }
     match request.path.as_str() {
-        _ if !state.well.load(Ordering::SeqCst) => Answer::json(500, "{}"),
         "/v1/models" => {
             let models = state.models.lock().expect("no panic").clone();
             Answer::json(200, json!({"object": "list", "data": models}).to_string())
