@@ -201,7 +201,7 @@ impl Gateway {
             match self.attempt(&step, grant, &ask).await {
                 Ok(answer) => return Ok(Found { answer, step, plan, slot }),
                 Err(miss) => {
-                    let is_news = miss.is_busy() && !step.planned.place.is_here();
+                    let is_news = miss.is_news();
                     trip.missed(turns.missed(step, miss));
                     if is_news && plan.strategy == Strategy::Adaptive {
                         plan = self.plan(&ask);

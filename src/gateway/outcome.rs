@@ -89,6 +89,12 @@ impl Miss {
         matches!(self, Miss::Busy | Miss::LeftAlone | Miss::Refused(Refusal { reason: RefusalReason::Busy, .. }))
     }
 
+    /// Whether its owner was asked and has told how busy it is: the plan did not know. Of whoever was not asked there is
+    /// no news, and to rank it anew would be to begin again for ever.
+    pub(super) fn is_news(&self) -> bool {
+        matches!(self, Miss::Refused(_)) && self.is_busy()
+    }
+
     fn is_left_alone(&self) -> bool {
         matches!(self, Miss::LeftAlone | Miss::Refused(Refusal { left_alone: true, .. }))
     }

@@ -376,6 +376,28 @@ mod tests {
         assert_eq!(waited_for, ["a", "b", "c"]);
     }
 
+    /// A request once went round for ever between places that nobody was to ask.
+    #[tokio::test]
+    async fn what_is_left_alone_unasked_is_not_ranked_anew() {
+        let plan = plan(&["m/a", "m/b", "m/c"]);
+        let mut turns = Turns::new(&plan, 2);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let refusal = Refusal { reason: RefusalReason::Busy, message: String::new(), load: None, left_alone: false };
+        let mut misses = vec![Miss::Refused(refusal)];
+        let mut tried = 0;
+        while let Some(step) = turns.next(deadline, false) {
+            tried += 1;
+            assert!(tried <= 6, "no end");
+            let miss = misses.pop().unwrap_or(Miss::LeftAlone);
+            let is_news = miss.is_news();
+            turns.missed(step, miss);
+            if is_news {
+                turns.reorder(&plan);
+            }
+        }
+        assert_eq!(tried, 4, "the one that refused is asked once more, at most");
+    }
+
     #[tokio::test]
     async fn every_model_of_the_chain_has_attempts_of_its_own() {
         let failing = || Miss::Broken(String::new());
