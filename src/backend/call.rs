@@ -9,13 +9,14 @@ use crate::exchange::headers::goes_to_backends;
 use crate::exchange::{Endpoint, RequestId, visited};
 use crate::fleet::{BackendSpec, Locality};
 
-/// The request for `endpoint` in OpenAI's dialect, with `body` as it is.
+/// The request for `endpoint` in OpenAI's dialect, with `body` as it is; `stream` = its answer will be one.
 pub fn request(
     spec: &BackendSpec,
     endpoint: Endpoint,
     id: &RequestId,
     client: &HeaderMap,
     body: Bytes,
+    stream: bool,
 ) -> http::Request<Full<Bytes>> {
     let mut request = http::Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
@@ -39,6 +40,10 @@ pub fn request(
         headers.insert(header::AUTHORIZATION, authorization.clone());
     }
     authorize(headers, spec);
+    // Whoever took such a connection next would find it closed in the middle of its request.
+    if stream && spec.kind.hangs_up_after_streams() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     request
 }
 
@@ -67,7 +72,7 @@ mod tests {
         for (name, value) in headers {
             client.append(*name, HeaderValue::from_str(value).expect("literal"));
         }
-        request(spec, Endpoint::ChatCompletions, &RequestId::from_bits(1), &client, Bytes::new())
+        request(spec, Endpoint::ChatCompletions, &RequestId::from_bits(1), &client, Bytes::new(), false)
     }
 
     fn spec(url: &str, source: Source) -> BackendSpec {
@@ -94,6 +99,18 @@ mod tests {
             let way = request.headers().get(visited::VISITED).map(HeaderValue::as_bytes);
             assert_eq!(way, told.then_some(&b"peer;backend=b"[..]), "{kind}");
         }
+    }
+
+    #[test]
+    fn a_connection_that_a_stream_ends_is_not_kept() {
+        let is_kept = |kind, stream| {
+            let spec = BackendSpec::new("b", "http://host:1".parse().expect("literal"), kind, Source::Static);
+            let (id, client) = (RequestId::from_bits(1), HeaderMap::new());
+            let request = request(&spec, Endpoint::ChatCompletions, &id, &client, Bytes::new(), stream);
+            request.headers().get(header::CONNECTION).is_none()
+        };
+        assert!(!is_kept(Kind::LlamaCpp, true));
+        assert!(is_kept(Kind::LlamaCpp, false) && is_kept(Kind::Vllm, true));
     }
 
     /// A client's `Authorization` once replaced the configured key, and went to anyone found by mDNS.

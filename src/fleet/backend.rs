@@ -78,6 +78,12 @@ impl Kind {
         self == Kind::Vllm || self.locality() == Locality::Cloud
     }
 
+    /// Whether it closes its connection after every stream without saying so beforehand: llama.cpp's server ends a stream
+    /// as its HTTP library takes failures.
+    pub fn hangs_up_after_streams(self) -> bool {
+        self == Kind::LlamaCpp
+    }
+
     /// The zone a backend of this kind has unless the operator says otherwise.
     pub fn default_zone(self) -> Zone {
         match self.locality() {

@@ -110,7 +110,8 @@ impl Gateway {
         lease.sends(&step.planned.served);
         let started = Instant::now();
         let body = dialect::splice(&request.body, asked.model_span.clone(), &step.planned.served.id);
-        let outgoing = backend::request(&lease.entry().spec, request.endpoint, &request.id, &request.headers, body);
+        let (spec, stream) = (&lease.entry().spec, asked.stream);
+        let outgoing = backend::request(spec, request.endpoint, &request.id, &request.headers, body, stream);
         let reply = match tokio::time::timeout_at(step.deadline, self.http.send(outgoing)).await {
             Ok(Ok(reply)) => reply,
             Ok(Err(ExchangeError::Connect(why))) => {

@@ -10,12 +10,6 @@ from support import ROOT, Child, free_port, tail, wait_for
 
 SENTENCE = "Hello from the tiny Nexus test model: every token you read was streamed by a real llama-server."
 
-# Whoever asks in the very moment in which a stream ends may be hit by it.
-CLOSES = (
-    "llama.cpp closes a connection after each stream though it promises to keep it; the next request on it fails,"
-    " the server is taken for unreachable, and what it has read is forgotten"
-)
-
 
 class Llama:
     """`kind` is `chain` (always answers SENTENCE) or `loop` (never ends by itself). The more `layers`, the slower; `name`

@@ -5,7 +5,6 @@ import functools
 import pytest
 
 from conversation import Conversation, ask, at_once, prose
-from llama import CLOSES
 from support import wait_for
 
 TURNS = range(8)
@@ -59,9 +58,7 @@ def test_the_name_of_a_conversation_holds_it_together(pair, where, size):
     assert len({turn.place for turn in turns}) == 1, [turn.place for turn in turns]
 
 
-@pytest.mark.parametrize(
-    "stream", [pytest.param(True, marks=pytest.mark.xfail(reason=CLOSES)), False], ids=["stream", "whole"]
-)
+@pytest.mark.parametrize("stream", [True, False], ids=["stream", "whole"])
 def test_conversations_at_once_spread_and_stay(pair, stream):
     chats = [Conversation("twin", prose(8192), stream=stream) for _ in range(16)]
 

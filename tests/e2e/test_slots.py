@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from conversation import ask, at_once, held_slots
-from llama import CLOSES
 from peer import backend
 from support import wait_for
 
@@ -69,7 +68,6 @@ def test_who_waited_is_told_why(pair, hops):
     assert turn.headers[REASON] == "capacity-overflow"
 
 
-@pytest.mark.xfail(reason=CLOSES)
 def test_the_end_of_a_stream_is_no_failure(peers, twins):
     solo = peers("solo", backends=[backend("gpu", twins[0].url, "llamacpp")]).start()
     solo.wait_for_model("twin")
