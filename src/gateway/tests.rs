@@ -19,6 +19,13 @@ struct OneByOne(Arc<tokio::sync::Semaphore>);
 
 const TOKENS: u32 = 16;
 
+impl OneByOne {
+    /// With nobody waiting.
+    fn alone() -> Self {
+        OneByOne(Arc::new(tokio::sync::Semaphore::new(1)))
+    }
+}
+
 impl HttpExchange for OneByOne {
     fn send(&self, _: http::Request<Full<Bytes>>) -> BoxFuture<'static, Result<Reply, ExchangeError>> {
         let turns = self.0.clone();
@@ -44,7 +51,7 @@ impl HttpExchange for OneByOne {
 }
 
 fn gateway() -> (Arc<Gateway>, Arc<Registry>) {
-    gateway_to(Arc::new(OneByOne(Arc::new(tokio::sync::Semaphore::new(1)))), &["b"])
+    gateway_to(Arc::new(OneByOne::alone()), &["b"])
 }
 
 /// A gateway to healthy backends with the model `m`, the first by name at best.

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -81,15 +82,25 @@ impl Turns {
         self.model = Some(planned.model.clone());
         let was_tried = |missed: &Missed| !missed.miss.is_busy() && missed.step.planned.place == planned.place;
         let is_again = self.missed.iter().any(was_tried);
-        // A stream's first token comes soon or never, so its wait is shared out among those that are left. A whole
-        // answer may rightly take most of the time there is; the rest is for another place, if there is one.
-        let wait = match self.remaining() {
-            others if stream => left(deadline) / (others + 1),
-            0 => left(deadline),
-            _ => left(deadline) * 2 / 3,
-        };
+        let wait = self.wait_for(&planned, left(deadline), stream);
         let has_better = self.has_better(&planned.model);
         Some(Step { planned, deadline: Instant::now() + wait, retries, has_better, waits: false, is_again })
+    }
+
+    /// How long the first byte may take where `left` is all the time there is. With nobody else to go to, all of it. The
+    /// first token of a stream comes soon or never: its time is shared out among those that are left, and ends as soon as
+    /// something must be wrong, where that can be told. A whole answer may rightly take most of the time; the rest is for
+    /// another place.
+    fn wait_for(&self, planned: &route::Step, left: Duration, stream: bool) -> Duration {
+        match self.remaining() {
+            0 => left,
+            _ if !stream => left * 2 / 3,
+            others => {
+                let in_line = if planned.place.is_here() { Duration::ZERO } else { planned.worth };
+                let stuck_after = planned.estimate.stuck_after.unwrap_or(Duration::MAX);
+                stuck_after.saturating_add(in_line).min(left / (others + 1))
+            }
+        }
     }
 
     fn pick(&mut self) -> Option<route::Step> {
@@ -241,8 +252,6 @@ fn same_peer(one: &Place, other: &Place) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use http::StatusCode;
 
     use super::*;
@@ -415,6 +424,21 @@ mod tests {
             (step.deadline - Instant::now()).as_secs()
         };
         assert_eq!((wait(true), wait(false)), (20, 40));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_waits_no_longer_than_its_place_may_take() {
+        let deadline = Instant::now() + Duration::from_secs(300);
+        let wait = |places: &[&str], stream| {
+            let mut plan = plan(places);
+            plan.steps.iter_mut().for_each(|step| step.estimate.stuck_after = Some(Duration::from_secs(11)));
+            let mut turns = Turns::new(&plan, 2);
+            let step = turns.next(deadline, stream).expect("a turn");
+            (step.deadline - Instant::now()).as_secs()
+        };
+        assert_eq!(wait(&["m/a", "m/b"], true), 11);
+        assert_eq!(wait(&["m/a", "m/b"], false), 200, "nobody knows how long a whole answer may be");
+        assert_eq!(wait(&["m/a"], true), 300, "there is nobody else to go to");
     }
 
     #[tokio::test(start_paused = true)]

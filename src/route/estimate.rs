@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::intent::Intent;
+use super::silence;
 use super::world::Candidate;
 use crate::fleet::{Load, Pace, Residency};
 
@@ -36,6 +37,8 @@ pub struct Estimate {
     pub service: Duration,
     /// Tokens of the prompt that need no reading.
     pub held: u64,
+    /// After so long with a slot and without the first byte of a stream something is wrong there, if anybody can tell.
+    pub stuck_after: Option<Duration>,
 }
 
 impl Estimate {
@@ -93,7 +96,8 @@ impl Estimator {
         let writing = self.answer * 1000.0 / self.speed(candidate);
         let way = if candidate.place.is_here() { 0.0 } else { HOP_MS };
         let alone = cold + first_ms(candidate).unwrap_or(self.first_ms) + reading + writing;
-        let service = alone * crowding(candidate) + way;
+        let crowding = crowding(candidate);
+        let service = alone * crowding + way;
         let service = service.clamp(0.0, MOST_MS);
         // Where nobody has seen how long requests keep a slot, they are taken to be like this one.
         let usual = candidate.load.service_ms.unwrap_or(service as u32);
@@ -101,6 +105,7 @@ impl Estimator {
             wait: Load { service_ms: Some(usual), ..candidate.load }.expected_wait(),
             service: Duration::from_secs_f64(service / 1000.0),
             held: held as u64,
+            stuck_after: Some(silence::stuck_after(candidate, self.prompt, crowding)),
         }
     }
 }

@@ -16,6 +16,7 @@ mod policy;
 mod rejection;
 mod rules;
 mod score;
+mod silence;
 mod stage;
 mod strategy;
 mod verdict;

@@ -60,6 +60,11 @@ impl HttpExchange for Servers {
             match mood {
                 Mood::Silent => std::future::pending().await,
                 Mood::Away => Err(ExchangeError::Connect("refused".to_owned())),
+                Mood::Well => {
+                    let asked = request.into_body().collect().await.expect("in memory").to_bytes();
+                    let speaks = memchr::memmem::find(&asked, b"\"stream\":true").is_some();
+                    if speaks { OneByOne::alone().send(http::Request::default()).await } else { Ok(reply) }
+                }
                 _ => Ok(reply),
             }
         })
@@ -128,6 +133,22 @@ async fn a_backend_that_fails_six_of_ten_requests_is_left_alone_and_back_within_
     let before = servers.calls("a");
     all_are_answered(&gateway, 5).await;
     assert_eq!((servers.calls("a"), open_at(&registry, "a")), (before + 5, vec![]), "used again");
+}
+
+/// A stream once waited for half of `request_timeout_seconds`, which is minutes.
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_given_up_when_its_backend_must_be_stuck() {
+    let (servers, gateway, _) = pair();
+    ask(&gateway).await;
+    assert_eq!(servers.calls("a"), 1);
+    servers.set("a", Mood::Silent);
+    let began = Instant::now();
+    ask(&gateway).await;
+    let waited = began.elapsed().as_secs();
+    assert!((10..15).contains(&waited), "its first token took 20 ms, and it was given {waited} s of 60");
+    let began = Instant::now();
+    ask(&gateway).await;
+    assert_eq!((servers.calls("a"), began.elapsed().as_secs()), (2, 0), "the next one pays nothing");
 }
 
 #[tokio::test(start_paused = true)]
