@@ -48,8 +48,11 @@ pub(crate) async fn hung(cluster: Cluster) {
     let answers = clients(&cluster, LONG).await;
     let whole = answers.iter().filter(|answer| answer.is_whole()).count();
     cluster.figure("answered, %", whole as f64 / answers.len() as f64 * 100.0);
-    let got = cluster.book().all().iter().filter(|act| act.backend == hung && act.begun >= since).count();
-    cluster.figure("requests that the hung backend got", got as f64);
+    let got: Vec<_> =
+        cluster.book().all().into_iter().filter(|act| act.backend == hung && act.begun >= since).collect();
+    let of_clients = got.iter().filter(|act| answers.iter().any(|answer| answer.request == act.request)).count();
+    cluster.figure("requests that the hung backend got", of_clients as f64);
+    cluster.figure("times its peer asked it for a token", (got.len() - of_clients) as f64);
     let slowest = answers.iter().filter_map(|answer| Some(answer.first_byte? - answer.sent)).max();
     cluster.measured("slowest first byte", slowest.unwrap_or_default());
     cluster.set_mood(&hung, Mood::Well);

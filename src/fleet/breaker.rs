@@ -61,7 +61,7 @@ pub struct Breaker {
 pub enum Standing {
     /// Left alone for so long from when this was said; after that the next request probes it.
     Open(Duration),
-    /// Left alone until a check passes: its checks fail as well.
+    /// Left alone until its peer has found it well, by a check or by asking it for a token.
     Unchecked,
     /// One request is on its way to see whether it is well.
     Probing,
@@ -117,6 +117,9 @@ impl fmt::Display for Breaker {
             (Some(0), _) => write!(f, "to be probed by the next request: {why}"),
             (Some(seconds), _) => write!(f, "left alone for {seconds} s: {why}"),
             (None, Standing::Probing) => write!(f, "left alone while one request probes it: {why}"),
+            (None, _) if self.trouble == Trouble::Silence => {
+                write!(f, "left alone until its peer has a word from it: {why}")
+            }
             (None, _) => write!(f, "left alone until a check passes: {why}"),
         }
     }
@@ -141,7 +144,10 @@ mod tests {
                 Standing::Open(Duration::ZERO),
                 "to be probed by the next request: it accepted a request and said nothing",
             ),
-            (Standing::Unchecked, "left alone until a check passes: it accepted a request and said nothing"),
+            (
+                Standing::Unchecked,
+                "left alone until its peer has a word from it: it accepted a request and said nothing",
+            ),
             (Standing::Probing, "left alone while one request probes it: it accepted a request and said nothing"),
         ] {
             assert_eq!(silent(standing).to_string(), sentence);

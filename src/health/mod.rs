@@ -2,6 +2,7 @@
 
 mod config;
 mod others;
+mod silence;
 mod verdict;
 
 use std::sync::{Arc, Weak};
@@ -39,6 +40,7 @@ pub fn start(config: Config, registry: &Arc<Registry>, env: &Env) {
                         biased;
                         () = gone.cancelled() => {}
                         () = watch(&config, &registry, &entry, &env) => {}
+                        () = silence::watch(&entry, &env), if silence::is_watched(&entry) => {}
                     }
                 });
             }

@@ -22,7 +22,7 @@ pub(super) type Probe = u32;
 enum State {
     #[default]
     Closed,
-    /// Until then, or for as long as checks fail as well.
+    /// Until then, or until somebody else says that it is well.
     Open { until: Option<u64>, pause: u64 },
     /// This request is on its way.
     HalfOpen(Probe),
@@ -35,7 +35,7 @@ pub(super) enum Stand {
     Closed,
     /// Left alone for so many more milliseconds, of so many.
     Open { left: u64, pause: u64 },
-    /// Left alone until a check passes.
+    /// Left alone until a check passes, or its watch has heard of it.
     Unchecked,
     /// Left alone for long enough: the next request probes it.
     Due,
@@ -74,11 +74,12 @@ impl Breaker {
         probe.is_some_and(|probe| self.state == State::HalfOpen(probe))
     }
 
-    /// A check has failed as well: no request probes it any more, the next check that passes closes it.
-    pub(super) fn wait_for_check(&mut self) {
-        if let State::Open { pause, .. } = self.state {
-            self.state = State::Open { until: None, pause };
-        }
+    /// Somebody else finds out whether it is well again, by checks or by asking: no request probes it any more. Says
+    /// whether it is open, with no probe on its way.
+    pub(super) fn wait_for_word(&mut self) -> bool {
+        let State::Open { pause, .. } = self.state else { return false };
+        self.state = State::Open { until: None, pause };
+        true
     }
 
     /// A request is about to be sent: it is the probe where one is due.
@@ -147,10 +148,10 @@ mod tests {
     #[test]
     fn while_checks_fail_no_request_probes() {
         let mut breaker = Breaker::default();
-        breaker.wait_for_check();
+        breaker.wait_for_word();
         assert_eq!(breaker.stand(0), Stand::Closed);
         breaker.trip(0, None);
-        breaker.wait_for_check();
+        breaker.wait_for_word();
         assert_eq!((breaker.stand(u64::MAX), breaker.probe(u64::MAX)), (Stand::Unchecked, None));
         assert!(breaker.close());
     }
@@ -205,7 +206,7 @@ mod tests {
                             prop_assert_eq!(breaker.stand(now), Stand::Closed);
                         }
                     }
-                    Event::CheckFails => breaker.wait_for_check(),
+                    Event::CheckFails => drop(breaker.wait_for_word()),
                 }
                 let probes = on_their_way.iter().filter(|probe| breaker.is_probed_by(**probe)).count();
                 prop_assert_eq!(probes, usize::from(breaker.stand(now) == Stand::HalfOpen));

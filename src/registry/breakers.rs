@@ -167,7 +167,12 @@ impl Breakers {
 
     /// A check has failed, so the next one that passes will be the first to know that it is back.
     pub(super) fn check_failed(&mut self) {
-        self.connection.wait_for_check();
+        self.connection.wait_for_word();
+    }
+
+    /// Where `model` has fallen silent, and no request is on its way to find out more, no request will: somebody else does.
+    pub(super) fn take_over_silence(&mut self, model: &str) -> bool {
+        self.models.get_mut(model).is_some_and(|own| own.silence.wait_for_word())
     }
 
     /// A request ended with nothing said of its backend: its client left, or it was never sent.

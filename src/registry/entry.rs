@@ -26,6 +26,8 @@ pub struct Entry {
     pub name: Arc<str>,
     /// Wakes its health check before its time.
     pub check_now: Notify,
+    /// A model of it took a request and said nothing.
+    pub fell_silent: Notify,
     /// Cancelled when it is removed.
     pub gone: CancellationToken,
     endpoint: ArcSwap<Endpoint>,
@@ -100,6 +102,7 @@ impl Entry {
             spec,
             endpoint: ArcSwap::from_pointee(endpoint),
             check_now: Notify::new(),
+            fell_silent: Notify::new(),
             gone: CancellationToken::new(),
             condition: ArcSwap::default(),
             meter: Meter::default(),

@@ -108,6 +108,17 @@ impl Entry {
         }
     }
 
+    /// Its models that took a request and said nothing, but for those that `may_ask` leaves out. Whoever asks for them takes
+    /// over: no request probes them any more, they are left alone until they are heard of.
+    pub fn silent(&self, may_ask: impl Fn(&Model) -> bool) -> Vec<Arc<Model>> {
+        if !self.ward.is_troubled() {
+            return Vec::new();
+        }
+        let (condition, mut breakers) = (self.condition(), self.ward.lock());
+        let models = condition.models.iter().filter(|model| may_ask(model) && breakers.take_over_silence(&model.id));
+        models.cloned().collect()
+    }
+
     fn change(&self, model: Option<&str>, event: impl FnOnce(&mut Breakers, u64, &Quality) -> Vec<Change>) {
         let now = self.ward.now();
         let changes = {
@@ -159,6 +170,7 @@ impl InFlight {
     /// Nothing came in time.
     pub fn silent(&mut self) {
         self.grieved(Grief::Silent);
+        self.entry().fell_silent.notify_one();
         self.is_in_doubt();
     }
 
