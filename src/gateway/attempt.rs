@@ -76,7 +76,7 @@ impl Gateway {
     /// A slot at once, unless others wait for one already, or the backend had better be left alone.
     pub(super) fn slot_of(&self, backend: &str, step: &Step, ask: &Ask<'_>) -> Result<InFlight, Miss> {
         let Some(entry) = self.registry.snapshot().get(backend).cloned() else { return Err(Miss::Gone) };
-        if self.queue.depth_of(backend) > 0 {
+        if self.queue.depth_of(backend) > 0 || !entry.is_taken_for(&step.planned.served.id).is_zero() {
             return Err(Miss::Busy);
         }
         if self.is_better_off_elsewhere(&entry, step, ask) {

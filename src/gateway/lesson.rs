@@ -23,7 +23,7 @@ pub(super) struct Sent {
 impl Sent {
     /// Now, to `entry`; without a prefix the prompt has `bytes`.
     pub(super) fn now(entry: &Arc<Entry>, model: &Arc<Model>, prefix: Option<&Prefix>, bytes: u64) -> Self {
-        let residency = entry.residency(model);
+        let residency = entry.residency_now(&model.id);
         if residency == Residency::Unloaded {
             entry.loads(&model.id);
         }

@@ -1,5 +1,6 @@
 //! The life of requests at a backend that tells nothing: what its streams teach.
 
+mod room;
 mod trouble;
 
 use bytes::Bytes;

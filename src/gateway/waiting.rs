@@ -122,7 +122,7 @@ impl Gateway {
         let entries: Vec<Arc<Entry>> = std::iter::once(entry).chain(others).collect();
         drop(snapshot);
         let began = Instant::now();
-        match self.stand_in_line(&entries, ask, (deadline, worth), trip).await {
+        match self.stand_in_line(&entries, &step.planned.served.id, ask, (deadline, worth), trip).await {
             Ok(lease) => {
                 // No backend is to blame for the time that went by before it was asked.
                 let step = Step { deadline: deadline.min(step.deadline + began.elapsed()), ..step };
@@ -167,7 +167,9 @@ impl Gateway {
                 }
                 // One that has gone meanwhile is found missing when it is waited for.
                 Place::Here { backend } => {
-                    (&mut here, snapshot.get(backend).map_or(Duration::ZERO, |entry| entry.load().expected_wait()))
+                    let expected =
+                        |entry: &Arc<Entry>| entry.load().expected_wait().max(entry.is_taken_for(&step.served.id));
+                    (&mut here, snapshot.get(backend).map_or(Duration::ZERO, expected))
                 }
             };
             spots.push(Spot { step: step.clone(), expected: wait.saturating_add(step.estimate.service) });
@@ -189,7 +191,8 @@ impl Gateway {
         drop(snapshot);
         let may_renew = turns.may_renew();
         let in_vain = || if may_renew { Waited::InVain } else { Waited::ForNobody };
-        match self.stand_in_line(&entries, ask, (deadline, Duration::MAX), trip).await {
+        let Some(model) = spots.first().map(|spot| spot.step.served.id.as_str()) else { return Ok(in_vain()) };
+        match self.stand_in_line(&entries, model, ask, (deadline, Duration::MAX), trip).await {
             Ok(lease) => {
                 let is_its = |spot: &&Spot| spot.step.place.backend() == &lease.entry().name;
                 let Some(spot) = spots.iter().find(is_its) else { return Ok(in_vain()) };
@@ -205,16 +208,29 @@ impl Gateway {
     async fn stand_in_line(
         &self,
         entries: &[Arc<Entry>],
+        model: &str,
         ask: &Ask<'_>,
         (deadline, worth): (Instant, Duration),
         trip: &mut Trip,
     ) -> Result<InFlight, NoSlot> {
+        let max_wait = self.manner.queue.max_wait();
+        // A slot is of no use where another model may not be pushed out yet; but nobody fails for that.
+        let taken = least_taken(entries, model);
+        if !taken.is_zero() {
+            if taken > worth {
+                return Err(NoSlot::NotWorthIt);
+            }
+            trip.queued(1, taken);
+            until_free(entries, model, max_wait.min(left(deadline) / 2)).await;
+        }
+        let is_free = |entry: &&Arc<Entry>| taken.is_zero() || entry.is_taken_for(model).is_zero();
+        let free: Vec<Arc<Entry>> = entries.iter().filter(is_free).cloned().collect();
+        let entries = if free.is_empty() { entries } else { &free };
         let priority = Priority::read(ask.request.headers.get("x-nexus-priority").map(|value| value.as_bytes()));
         // From here on, so that no change is missed.
         let changed = self.registry.changed();
         let soonest = entries.iter().min_by_key(|entry| (!entry.may_serve(), entry.load().expected_wait()));
         let soonest = soonest.ok_or(NoSlot::InVain)?;
-        let max_wait = self.manner.queue.max_wait();
         let backends = entries.iter().map(|entry| entry.name.clone()).collect();
         let wish = Wish { backends, priority, client: ask.request.client.clone() };
         let full = |depth| {
@@ -276,6 +292,23 @@ enum Ended {
     NotWorthIt,
     Evicted,
     InVain,
+}
+
+/// How long another model has to be left where it is, at whichever of `entries` that is shortest.
+fn least_taken(entries: &[Arc<Entry>], model: &str) -> Duration {
+    entries.iter().map(|entry| entry.is_taken_for(model)).min().unwrap_or_default()
+}
+
+/// Waits until that is over, and no longer than `most`.
+async fn until_free(entries: &[Arc<Entry>], model: &str, most: Duration) {
+    let last = Instant::now() + most;
+    loop {
+        let taken = least_taken(entries, model).min(left(last));
+        if taken.is_zero() {
+            return;
+        }
+        tokio::time::sleep(taken).await;
+    }
 }
 
 /// A slot, unless it takes until `until`, or nobody is left to wait for.

@@ -77,7 +77,7 @@ async fn ask(entry: &Arc<Entry>, model: &Arc<Model>, env: &Env) {
         let body = reply.into_body().collect().await;
         body.map(|_| status).map_err(|cut| ExchangeError::Broken(cut.to_string()))
     };
-    let is_cold = entry.residency(model).is_loaded() == Some(false);
+    let is_cold = entry.residency_now(&model.id).is_loaded() == Some(false);
     match tokio::time::timeout(if is_cold { PATIENCE_WHEN_COLD } else { PATIENCE }, answer).await {
         Ok(Ok(status)) if status.is_server_error() => lease.failed(),
         Ok(Ok(status)) => lease.answered(began.elapsed(), status.is_success()),

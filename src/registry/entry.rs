@@ -14,6 +14,7 @@ use super::learned::{Coming, Learned};
 use super::others::Others;
 use super::pace::Sample;
 use super::quality::Quality;
+use super::room::Room;
 use super::served::Served;
 use super::ward::{Trial, Ward};
 use crate::fleet::{BackendAbout, BackendFacts, BackendSpec, Digest, Load, Model, Pace, Prefix, Residency, Status};
@@ -36,6 +37,7 @@ pub struct Entry {
     pub(super) others: Others,
     pub(super) learned: Learned,
     pub(super) served: Served,
+    pub(super) room: Room,
     pub(super) ward: Ward,
     on_free: Arc<OnceLock<OnFree>>,
 }
@@ -109,6 +111,7 @@ impl Entry {
             others: Others::default(),
             learned: Learned::default(),
             served: Served::default(),
+            room: Room::default(),
             ward: Ward::new(quality),
             on_free,
         }
@@ -130,6 +133,7 @@ impl Entry {
 
     pub(super) fn set_condition(&self, condition: Condition) {
         self.ward.has(&condition.models);
+        self.room.seen(self.condition.load().models.iter().map(|model| &**model), &condition.models);
         self.condition.store(Arc::new(condition));
     }
 
@@ -285,14 +289,11 @@ impl Entry {
         self.served.residency(model, self.condition.load().checked_at)
     }
 
-    /// A request that needs `model` loaded is on its way.
-    pub fn loads(&self, model: &str) {
-        self.served.loads(model);
-    }
-
-    /// What became of it: whether `model` has answered.
-    pub fn loaded(&self, model: &str, answered: bool) {
-        self.served.loaded(model, answered);
+    /// The same of what is called so now: whoever has waited may have a model in hand that was loaded then.
+    pub fn residency_now(&self, model: &str) -> Residency {
+        let condition = self.condition.load();
+        let found = condition.models.binary_search_by(|known| known.id.as_str().cmp(model));
+        found.map_or(Residency::Unknown, |at| self.served.residency(&condition.models[at], condition.checked_at))
     }
 
     /// An answer of `model` came to its end.

@@ -11,6 +11,7 @@ mod learned;
 mod others;
 mod pace;
 mod quality;
+mod room;
 mod served;
 mod share;
 mod ward;
