@@ -104,7 +104,7 @@ impl Gateway {
     async fn attempt_here(&self, mut lease: InFlight, step: &Step, ask: &Ask<'_>) -> Result<Answer, Miss> {
         let Ask { request, asked, .. } = ask;
         if asked.stream {
-            lease.will_stream(&step.planned.served);
+            lease.will_stream(&step.planned.served, step.planned.estimate.stuck_after);
         }
         let sent = Sent::now(lease.entry(), &step.planned.served, ask.prefix, asked.needs.prompt_bytes);
         lease.sends(&step.planned.served);

@@ -4,9 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::entry::{Entry, InFlight};
 use super::knee::{Knee, Sample};
+use super::wedge::Wedge;
 use crate::fleet::Model;
 
 /// Of one backend.
@@ -15,6 +17,7 @@ pub(super) struct Learned {
     /// Requests in flight that asked for a stream, and those of them that have had their first byte.
     streams: AtomicU32,
     flowing: AtomicU32,
+    wedge: Wedge,
     /// By model: each has its own speed.
     knees: Mutex<BTreeMap<String, Knee>>,
     /// What the model that was served last is good for; 0 = not known.
@@ -49,6 +52,11 @@ impl Learned {
         Some(self.limit.load(Ordering::Relaxed)).filter(|limit| *limit > 0)
     }
 
+    /// Streams that wait for their first byte.
+    fn waiting(&self) -> u32 {
+        self.streams.load(Ordering::Relaxed).saturating_sub(self.flowing.load(Ordering::Relaxed))
+    }
+
     fn push(&self, model: &str, sample: Sample) {
         let mut knees = self.knees.lock().unwrap_or_else(PoisonError::into_inner);
         if knees.len() >= MOST_MODELS && !knees.contains_key(model) {
@@ -70,10 +78,12 @@ impl Learned {
 }
 
 impl InFlight {
-    /// Its answer will be a stream of this model.
-    pub fn will_stream(&mut self, model: &Arc<Model>) {
+    /// Its answer will be a stream of this model, which is stuck `after` so long without a first byte, if anybody can tell.
+    pub fn will_stream(&mut self, model: &Arc<Model>, after: Option<Duration>) {
         if matches!(self.coming, Coming::Whole) {
-            self.entry().learned.streams.fetch_add(1, Ordering::Relaxed);
+            let learned = &self.entry().learned;
+            learned.wedge.sent(after, learned.waiting());
+            learned.streams.fetch_add(1, Ordering::Relaxed);
             self.coming = Coming::Stream(model.clone());
         }
     }
@@ -81,7 +91,9 @@ impl InFlight {
     /// The first byte of its answer is here.
     pub fn flows(&mut self) {
         let Coming::Stream(model) = std::mem::take(&mut self.coming) else { return };
-        self.entry().learned.flowing.fetch_add(1, Ordering::Relaxed);
+        let learned = &self.entry().learned;
+        learned.flowing.fetch_add(1, Ordering::Relaxed);
+        learned.wedge.heard();
         self.coming = Coming::Flowing(model, self.entry().load().in_flight);
     }
 
@@ -120,6 +132,11 @@ impl InFlight {
 }
 
 impl Entry {
+    /// Whether it takes requests and answers none.
+    pub(super) fn is_wedged(&self) -> bool {
+        self.learned.wedge.is_wedged(self.learned.waiting())
+    }
+
     /// Whether nobody tells how many it takes at once, and there is a number to be found out.
     fn learns(&self) -> bool {
         self.told_concurrency().is_none() && !self.spec.kind.takes_any_number()
@@ -143,7 +160,7 @@ mod tests {
     fn stream(entry: &Arc<Entry>, model: &str, at_once: usize, flowing: usize, speed: f32) {
         let model = Arc::new(Model::named(model));
         let mut held: Vec<InFlight> = (0..at_once).map(|_| entry.begin().expect("a slot")).collect();
-        held.iter_mut().for_each(|lease| lease.will_stream(&model));
+        held.iter_mut().for_each(|lease| lease.will_stream(&model, None));
         held.iter_mut().take(flowing).for_each(InFlight::flows);
         held[0].flowed(100, speed);
     }
@@ -188,7 +205,7 @@ mod tests {
         for _ in 0..20 {
             stream(&entry, "m", 1, 1, 50.0);
             let (whole, mut one) = (entry.begin().expect("a slot"), entry.begin().expect("a slot"));
-            one.will_stream(&model);
+            one.will_stream(&model, None);
             one.flows();
             one.flowed(100, 20.0);
             drop(whole);

@@ -15,6 +15,7 @@ mod room;
 mod served;
 mod share;
 mod ward;
+mod wedge;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};

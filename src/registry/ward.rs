@@ -68,17 +68,18 @@ impl Ward {
 }
 
 impl Entry {
-    /// Whether breakers say that requests for `model` had better go elsewhere.
+    /// Whether requests for `model` had better go elsewhere: breakers say so, or it has stopped to answer.
     pub fn keeps_away(&self, model: &str) -> bool {
-        self.ward.ask(|breakers, now| breakers.keep_away(model, now))
+        self.is_wedged() || self.ward.ask(|breakers, now| breakers.keep_away(model, now))
     }
 
     /// The same of everything that it has.
     pub(super) fn keeps_away_from_all(&self) -> bool {
-        self.ward.ask(|breakers, now| {
-            let models = &self.condition().models;
-            !models.is_empty() && models.iter().all(|model| breakers.keep_away(&model.id, now))
-        })
+        self.is_wedged()
+            || self.ward.ask(|breakers, now| {
+                let models = &self.condition().models;
+                !models.is_empty() && models.iter().all(|model| breakers.keep_away(&model.id, now))
+            })
     }
 
     /// Those of its breakers that are not closed, as they stand now.

@@ -105,6 +105,10 @@ fn open_at(registry: &Registry, name: &str) -> Vec<Trouble> {
     entry.breakers().iter().map(|breaker| breaker.trouble).collect()
 }
 
+async fn pause(milliseconds: u64) {
+    tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+}
+
 async fn pass(seconds: u64) {
     tokio::time::advance(Duration::from_secs(seconds)).await;
 }
@@ -149,6 +153,23 @@ async fn a_stream_is_given_up_when_its_backend_must_be_stuck() {
     let began = Instant::now();
     ask(&gateway).await;
     assert_eq!((servers.calls("a"), began.elapsed().as_secs()), (2, 0), "the next one pays nothing");
+}
+
+/// A backend that takes any number of requests once got all that came until the first of them gave up.
+#[tokio::test(start_paused = true)]
+async fn a_backend_that_has_stopped_to_answer_gets_no_more_than_two_requests() {
+    let (servers, gateway, _) = pair();
+    ask(&gateway).await;
+    servers.set("a", Mood::Silent);
+    let one_a_second = (0..8).map(async |number| {
+        pause(number * 1500).await;
+        let began = Instant::now();
+        ask(&gateway).await;
+        began.elapsed()
+    });
+    let waited = futures_util::future::join_all(one_a_second).await;
+    assert_eq!(servers.calls("a"), 3, "one was answered");
+    assert!(waited[2..].iter().all(|waited| waited.as_secs() == 0), "{waited:?}");
 }
 
 #[tokio::test(start_paused = true)]
