@@ -25,6 +25,8 @@ impl Tasks {
     /// Runs `work` until it ends or the node stops.
     pub fn spawn(&self, name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
         let (stop, counted) = (self.stop.clone(), Counted::new(name, &self.running));
+        // A task is moved several times before it runs and once more when it ends: what it does stays where it is.
+        let work = Box::pin(work);
         self.tracker.spawn(async move {
             let _counted = counted;
             tokio::select! {

@@ -279,8 +279,14 @@ impl Gateway {
         let Found { mut answer, step, plan, slot } = found;
         let is_entry = matches!(request.origin, Origin::Client);
         trip.answered(&answer, &step, &plan);
-        let note =
-            notes::Note { answer: &answer, step: &step, trip: &trip, here: &self.here(), request_id: &request.id };
+        let note = notes::Note {
+            answer: &answer,
+            step: &step,
+            trip: &trip,
+            here: &self.here(),
+            request_id: &request.id,
+            for_peer: !is_entry,
+        };
         let headers = note.headers();
         let held =
             reply::Held { lease: answer.lease.take(), away: answer.away.take(), lesson: answer.lesson.take(), slot };

@@ -34,6 +34,8 @@ pub(super) struct Note<'a> {
     pub(super) trip: &'a Trip,
     pub(super) here: &'a str,
     pub(super) request_id: &'a RequestId,
+    /// Another peer is answered, which tells its client itself what it knows: whom it asked, how far away, and by what id.
+    pub(super) for_peer: bool,
 }
 
 impl Note<'_> {
@@ -47,9 +49,12 @@ impl Note<'_> {
         let planned = &self.step.planned;
         put(&mut headers, BACKEND, planned.place.backend());
         headers.insert(BACKEND_TYPE, HeaderValue::from_static(planned.kind.locality().as_str()));
-        headers.insert(ROUTE_REASON, HeaderValue::from_static(self.trip.route_reason));
+        if !self.for_peer || self.trip.route_reason == OVERFLOW {
+            headers.insert(ROUTE_REASON, HeaderValue::from_static(self.trip.route_reason));
+        }
         headers.insert(ZONE, HeaderValue::from_static(planned.zone.as_str()));
         match &planned.place {
+            Place::Here { .. } if self.for_peer => {}
             Place::Here { .. } => {
                 put(&mut headers, PEER, self.here);
                 headers.insert(HOPS, HeaderValue::from_static("0"));
@@ -80,7 +85,9 @@ impl Note<'_> {
         if let Some((wanted, got)) = planned.downgraded {
             put(&mut headers, DOWNGRADED, &format!("{}->{}", wanted.get(), got.get()));
         }
-        put(&mut headers, REQUEST_ID, self.request_id.as_str());
+        if !self.for_peer {
+            put(&mut headers, REQUEST_ID, self.request_id.as_str());
+        }
         headers
     }
 }

@@ -269,10 +269,11 @@ async fn pump(body: Body, sending: &mut Sending) -> bool {
     let mut cancelled = pin!(sending.stream.stopped());
     let mut body = pin!(body);
     loop {
+        // What is there is sent first: where it is not wanted any more, sending says so, too.
         let frame = tokio::select! {
             biased;
-            _ = &mut cancelled => return false,
             frame = body.frame() => frame,
+            _ = &mut cancelled => return false,
         };
         match frame {
             None => return true,

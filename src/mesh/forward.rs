@@ -115,8 +115,8 @@ impl Forward {
                 Ok(Err(error)) => return Err(self.broken(to, &error)),
                 Ok(Ok(frame)) => frame,
             };
-            match serde_json::from_slice(&frame) {
-                Err(_) => return Err(self.broken(to, &FrameError::Malformed)),
+            match Answer::read(&frame) {
+                Err(error) => return Err(self.broken(to, &error)),
                 Ok(Answer { refused: Some(refusal), .. }) => return Err(ForwardError::Refused(refusal)),
                 Ok(Answer { reply: Some(head), .. }) => return reply(&head, receive).ok_or(ForwardError::Lost),
                 Ok(_) => limit = deadline,

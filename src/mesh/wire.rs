@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use quinn::VarInt;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -115,7 +115,7 @@ impl<'a> Head<'a> {
 
     /// Reads a head of this version or a later one.
     pub(super) fn read(frame: &'a [u8]) -> Result<Self, HeadError> {
-        let head: Head<'a> = serde_json::from_slice(frame).map_err(|error| HeadError::Malformed(error.to_string()))?;
+        let head: Head<'a> = parse(frame).map_err(|error| HeadError::Malformed(error.to_string()))?;
         if head.dialect != DIALECT {
             return Err(HeadError::Dialect(head.dialect.chars().take(32).collect()));
         }
@@ -195,6 +195,13 @@ pub(super) struct Answer<'a> {
 pub(super) struct Admitted {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) load: Option<Load>,
+}
+
+impl<'a> Answer<'a> {
+    /// Reads an answer of this version or a later one.
+    pub(super) fn read(frame: &'a [u8]) -> Result<Self, FrameError> {
+        parse(frame).map_err(|_| FrameError::Malformed)
+    }
 }
 
 /// The head of a reply.
@@ -292,15 +299,24 @@ pub(super) enum FrameError {
 
 /// A frame, ready to be sent; `None` where it would be longer than anybody reads.
 pub(super) fn frame<T: Serialize>(content: &T) -> Option<Bytes> {
-    let mut bytes = BytesMut::with_capacity(1024);
-    bytes.put_u32(0);
-    serde_json::to_writer((&mut bytes).writer(), content).ok()?;
+    let mut bytes = Vec::with_capacity(1024);
+    bytes.extend_from_slice(&[0; 4]);
+    serde_json::to_writer(&mut bytes, content).ok()?;
     let length = bytes.len() - 4;
     if length > MAX_FRAME {
         return None;
     }
     bytes[..4].copy_from_slice(&u32::try_from(length).ok()?.to_be_bytes());
-    Some(bytes.freeze())
+    Some(bytes.into())
+}
+
+/// What a frame says. It is looked at once for being text, and not again with each string in it.
+fn parse<'a, T: Deserialize<'a>>(frame: &'a [u8]) -> serde_json::Result<T> {
+    match std::str::from_utf8(frame) {
+        Ok(text) => serde_json::from_str(text),
+        // Which string is none, if it matters, is for the parser to say.
+        Err(_) => serde_json::from_slice(frame),
+    }
 }
 
 /// The next frame of a stream, without its length.

@@ -25,7 +25,7 @@ type Place = (PeerId, Arc<str>);
 struct Seen {
     /// When each of the requests that are there now was sent.
     running: Vec<Instant>,
-    /// When those that have ended lately were sent, and when they ended.
+    /// When those that have ended lately were sent, and when they ended; in the order in which they did.
     ended: VecDeque<(Instant, Instant)>,
     told: Option<(Load, Instant)>,
 }
@@ -62,7 +62,8 @@ impl Abroad {
             _ => (load, heard_at),
         };
         let sent = seen.running.iter().filter(|began| **began > since).count();
-        let back = seen.ended.iter().filter(|(began, ended)| *began <= since && *ended > since).count();
+        let ended = seen.ended.iter().rev().take_while(|(_, ended)| *ended > since);
+        let back = ended.filter(|(began, _)| *began <= since).count();
         let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let here = load.in_flight.saturating_add(load.queued).saturating_add(count(sent)).saturating_sub(count(back));
         let room = load.concurrency.map_or(u32::MAX, |slots| slots.saturating_sub(load.foreign));
@@ -82,19 +83,18 @@ impl Abroad {
 
 impl Drop for Away {
     fn drop(&mut self) {
-        let now = Instant::now();
         let mut all = self.abroad.seen();
+        let now = Instant::now();
+        let is_old = |at: Instant| now.saturating_duration_since(at) >= OLDEST_NEWS;
         let Some(seen) = all.get_mut(&self.place) else { return };
         if let Some(at) = seen.running.iter().position(|began| *began == self.since) {
             seen.running.swap_remove(at);
         }
-        seen.ended.retain(|(_, ended)| now.saturating_duration_since(*ended) < OLDEST_NEWS);
         seen.ended.push_back((self.since, now));
-        if seen.ended.len() > MOST_ENDED {
+        while seen.ended.len() > MOST_ENDED || seen.ended.front().is_some_and(|(_, ended)| is_old(*ended)) {
             seen.ended.pop_front();
         }
         // A backend that is used no more is forgotten with the last request that comes back late.
-        let is_old = |at: Instant| now.saturating_duration_since(at) >= OLDEST_NEWS;
         all.retain(|_, seen| {
             !seen.running.is_empty()
                 || seen.ended.back().is_some_and(|(_, ended)| !is_old(*ended))
