@@ -55,6 +55,16 @@ impl Backend {
         Some(next)
     }
 
+    /// How many stand before this request, if it waits.
+    pub(super) fn before(&self, request: usize) -> Option<usize> {
+        self.line.iter().position(|(waiting, _)| *waiting == request)
+    }
+
+    /// It waits no more.
+    pub(super) fn leave(&mut self, request: usize) {
+        self.line.retain(|(waiting, _)| *waiting != request);
+    }
+
     /// Who waits, the last first.
     pub(super) fn waiting(&self) -> impl Iterator<Item = usize> {
         self.line.iter().rev().map(|(request, _)| *request)

@@ -26,7 +26,7 @@ pub(super) struct Turns {
 }
 
 /// After so many busy owners the news is too old to go by: it is time to wait at the best of those that answered.
-const MOST_REFUSALS: u32 = 2;
+const MOST_REFUSALS: u32 = 3;
 
 /// How often a request may begin anew because those that it waited for have gone.
 const MOST_RENEWALS: u32 = 3;
@@ -240,7 +240,7 @@ fn same_peer(one: &Place, other: &Place) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::time::Duration;
 
     use http::StatusCode;
@@ -251,7 +251,7 @@ mod tests {
     use crate::route::{Floors, Strategy};
 
     /// A plan of `model/backend` places.
-    fn plan(places: &[&str]) -> Plan {
+    pub(in crate::gateway) fn plan(places: &[&str]) -> Plan {
         let steps = places.iter().map(|place| {
             let (model, backend) = place.split_once('/').expect("model/backend");
             route::Step {

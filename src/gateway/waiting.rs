@@ -122,6 +122,7 @@ impl Gateway {
         let entries: Vec<Arc<Entry>> = std::iter::once(entry).chain(others).collect();
         drop(snapshot);
         let began = Instant::now();
+        let is_ours = matches!(ask.request.origin, Origin::Client);
         match self.stand_in_line(&entries, ask, (deadline, worth), trip).await {
             Ok(lease) => {
                 // No backend is to blame for the time that went by before it was asked.
@@ -133,10 +134,10 @@ impl Gateway {
                 };
                 Ok(Some((step, Grant::Slot(lease))))
             }
-            // It takes longer than was foretold: the next one is as good now.
-            Err(NoSlot::Full(_) | NoSlot::NotWorthIt) => Ok(Some((step, Grant::None))),
+            // Somebody else is better now. The plan was made for another moment; that of a peer's request is its entry's.
+            Err(NoSlot::NotWorthIt) if turns.may_renew() && is_ours => Ok(None),
             Err(NoSlot::InVain) if turns.may_renew() => Ok(None),
-            Err(NoSlot::InVain) => Ok(Some((step, Grant::None))),
+            Err(NoSlot::Full(_) | NoSlot::NotWorthIt | NoSlot::InVain) => Ok(Some((step, Grant::None))),
             Err(NoSlot::InTime(failure)) => Err(failure),
         }
     }
@@ -147,13 +148,17 @@ impl Gateway {
         goes_back || self.manner.queue.size() > 0
     }
 
-    /// Whether somebody else in the mesh would do and has a slot, by what is known now.
-    fn is_idle_elsewhere(&self, ask: &Ask<'_>, entries: &[Arc<Entry>]) -> bool {
+    /// Whether somebody else in the mesh has a slot, by what is known now, and would be done sooner than whoever stays;
+    /// or just has one, for who has waited for longer than it was worth. Whoever left with nobody idle would only lose
+    /// its place.
+    fn is_better_elsewhere(&self, ask: &Ask<'_>, entries: &[Arc<Entry>], stays: Stay) -> bool {
         let world = survey(ask.chain, &self.sources(), &Origin::Client, ask.prefix);
         let intent = Intent { may_hop: true, ..intent(ask, self.manner.max_hops) };
         let plan = self.foresee(&intent, ask.chain, &world);
+        let queued = u32::try_from(stays.before).unwrap_or(u32::MAX);
+        let wait = entries.iter().map(|entry| Load { queued, ..entry.load() }.expected_wait()).min();
         let is_ours = |place: &Place| place.is_here() && entries.iter().any(|entry| entry.name == *place.backend());
-        plan.steps.iter().any(|step| !step.full && !step.suspect && !is_ours(&step.place))
+        is_better(&plan.steps, is_ours, wait.filter(|_| !stays.is_late))
     }
 
     /// Where it may wait: here, and at other peers.
@@ -233,12 +238,15 @@ impl Gateway {
         let began = Instant::now();
         let last = deadline.min(began + max_wait);
         let waited = loop {
-            let look = worth.max(LOOK_EVERY);
-            let worth_until = Instant::now().checked_add(look).map_or(last, |until| until.min(last));
-            match slot_before(worth_until, &mut place, entries, changed.clone()).await {
-                // It takes longer than it was worth; but whoever left now, with nobody idle, would only lose its place.
-                Err(Ended::Late) if worth_until < last && !self.is_idle_elsewhere(ask, entries) => {}
-                Err(Ended::Late) if worth_until < last => break Err(Ended::NotWorthIt),
+            let looks = if worth < Duration::MAX { Instant::now() + LOOK_EVERY } else { last };
+            let until = looks.min(last);
+            match slot_before(until, &mut place, entries, changed.clone()).await {
+                Err(Ended::Late) if until < last => {
+                    let stays = Stay { before: place.before(), is_late: began.elapsed() >= worth };
+                    if self.is_better_elsewhere(ask, entries, stays) {
+                        break Err(Ended::NotWorthIt);
+                    }
+                }
                 waited => break waited,
             }
         };
@@ -258,13 +266,30 @@ impl Gateway {
     }
 }
 
+/// What it would be to stay in line.
+struct Stay {
+    /// So many others go before.
+    before: usize,
+    /// It has taken longer than it was worth.
+    is_late: bool,
+}
+
+/// Whether some place that is not ours is idle and will surely be done sooner than one of ours is after `wait`; without
+/// that, whether one is idle.
+fn is_better(steps: &[route::Step], is_ours: impl Fn(&Place) -> bool, wait: Option<Duration>) -> bool {
+    let ours = steps.iter().filter(|step| is_ours(&step.place)).map(|step| step.estimate.service).min();
+    let done = ours.zip(wait).map_or(Duration::MAX, |(service, wait)| service.saturating_add(wait));
+    let is_idle = |step: &&route::Step| !step.full && !step.suspect && !is_ours(&step.place);
+    steps.iter().filter(is_idle).any(|step| step.estimate.service.mul_f64(SURELY) < done)
+}
+
 /// Why no slot came.
 enum NoSlot {
     /// Not in time.
     InTime(Failure),
     /// As many wait as may; it may have waited itself until it had to give way.
     Full(Failure),
-    /// It has waited for as long as that was better than to go elsewhere.
+    /// It is better to go elsewhere now.
     NotWorthIt,
     /// Those that were waited for have gone.
     InVain,
@@ -309,8 +334,35 @@ fn expected_wait(load: Load, place: &Waiter<InFlight>) -> Duration {
     Load { queued: u32::try_from(queued).unwrap_or(u32::MAX), ..load }.expected_wait()
 }
 
-/// How soon one who waits for longer than it was worth looks for another place.
+/// How often one who need not wait looks for a better place.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// An idle place must be so much better than to stay: what is known of it may be old, and the place in line is lost.
+const SURELY: f64 = 1.1;
 
 /// What is assumed of a peer that was not asked because others were busy: that it is, too.
 const LEAST_WAIT: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::turns::tests::plan;
+
+    /// Whoever stood in line once looked around only when its wait had taken longer than it was worth.
+    #[test]
+    fn who_waits_leaves_for_a_place_that_is_idle_and_surely_sooner() {
+        let seconds = Duration::from_secs;
+        let is_better = |services: [u64; 2], full, wait| {
+            let mut steps = plan(&["m/ours", "m/other"]).steps;
+            steps.iter_mut().zip(services).for_each(|(step, service)| step.estimate.service = seconds(service));
+            steps[1].full = full;
+            is_better(&steps, |place| &**place.backend() == "ours", wait)
+        };
+        assert!(is_better([4, 8], false, Some(seconds(5))));
+        assert!(!is_better([4, 8], true, Some(seconds(5))), "it would wait there, too");
+        assert!(!is_better([4, 8], false, Some(seconds(4))), "staying is as good");
+        assert!(!is_better([4, 8], false, Some(seconds(0))), "it is next");
+        assert!(is_better([4, 8], false, None), "it was to be served long ago");
+        assert!(!is_better([4, 8], true, None));
+    }
+}

@@ -63,10 +63,16 @@ impl<S> Line<S> {
         let rank = Rank { priority, turn: last.max(served) + 1, number: self.next_number };
         self.next_number += 1;
         let is_rival = |other: &Waiting<S>| backends.iter().any(|backend| other.wants(backend));
-        let before = self.waiting.range(..&rank).filter(|(_, other)| is_rival(other)).count();
         let behind = self.waiting.range(&rank..).filter(|(_, other)| is_rival(other)).count();
         self.waiting.insert(rank.clone(), Waiting { backends, client, grant });
-        Stand { rank, before, behind }
+        Stand { before: self.before(&rank), rank, behind }
+    }
+
+    /// How many go before it that wait for a backend of its own.
+    pub(super) fn before(&self, rank: &Rank) -> usize {
+        let Some(Waiting { backends, .. }) = self.waiting.get(rank) else { return 0 };
+        let is_rival = |other: &Waiting<S>| backends.iter().any(|backend| other.wants(backend));
+        self.waiting.range(..rank).filter(|(_, other)| is_rival(other)).count()
     }
 
     /// The place that is given up to a newcomer: the last of the client that has most to give up, where that has at

@@ -146,6 +146,11 @@ impl<S> Queue<S> {
 }
 
 impl<S> Place<S> {
+    /// How many stand before it now, of those that wait for a backend of its own.
+    pub fn before(&self) -> usize {
+        self.queue.line().before(&self.rank)
+    }
+
     /// Waits for a slot.
     ///
     /// # Errors
