@@ -55,9 +55,10 @@ impl Backend {
         Some(next)
     }
 
-    /// How many stand before this request, if it waits.
-    pub(super) fn before(&self, request: usize) -> Option<usize> {
-        self.line.iter().position(|(waiting, _)| *waiting == request)
+    /// How many stand before this request, and how many behind it; if it waits.
+    pub(super) fn around(&self, request: usize) -> Option<(usize, usize)> {
+        let before = self.line.iter().position(|(waiting, _)| *waiting == request)?;
+        Some((before, self.line.len() - 1 - before))
     }
 
     /// It waits no more.

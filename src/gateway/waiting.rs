@@ -242,8 +242,10 @@ impl Gateway {
             let until = looks.min(last);
             match slot_before(until, &mut place, entries, changed.clone()).await {
                 Err(Ended::Late) if until < last => {
-                    let stays = Stay { before: place.before(), is_late: began.elapsed() >= worth };
-                    if self.is_better_elsewhere(ask, entries, stays) {
+                    let (before, behind) = place.around();
+                    let stays = Stay { before, is_late: began.elapsed() >= worth };
+                    // It has others behind it that would go first if it had to come back.
+                    if behind == 0 && self.is_better_elsewhere(ask, entries, stays) {
                         break Err(Ended::NotWorthIt);
                     }
                 }
@@ -334,7 +336,7 @@ fn expected_wait(load: Load, place: &Waiter<InFlight>) -> Duration {
     Load { queued: u32::try_from(queued).unwrap_or(u32::MAX), ..load }.expected_wait()
 }
 
-/// How often one who need not wait looks for a better place.
+/// How often the last in line, if it need not wait, looks for a better place.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// An idle place must be so much better than to stay: what is known of it may be old, and the place in line is lost.

@@ -1,4 +1,4 @@
-//! Whoever stands in a line and need not looks for a better place now and then, as the gateway does.
+//! The last in a line, if it need not wait there, looks for a better place now and then, as the gateway does.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::{Event, Run};
 use crate::lab::admission::{Attempt, Choice};
 use crate::lab::setting::{Micros, SECOND};
 
-/// How often one who need not wait looks for a better place.
+/// How often the last in line, if it need not wait, looks for a better place.
 pub(super) const EVERY: Micros = SECOND / 4;
 
 /// An idle place must be so much better than to stay.
@@ -18,8 +18,8 @@ impl Run<'_> {
     /// Leaves the line where its owner finds another place better now.
     pub(super) fn look(&mut self, request: usize, choice: Choice, late_at: Micros) {
         let (entry, backend) = (self.requests[request].entry, choice.backend);
-        let Some(before) = self.backends[backend].before(request) else { return };
-        if !self.is_better_elsewhere(request, backend, before, self.now >= late_at) {
+        let Some((before, behind)) = self.backends[backend].around(request) else { return };
+        if behind > 0 || !self.is_better_elsewhere(request, backend, before, self.now >= late_at) {
             self.diary.note(self.now + EVERY, Event::Look { request, choice, late_at });
             return;
         }
