@@ -1,5 +1,5 @@
 //! How an entry goes through a plan, as the gateway does it: a busy owner takes a request that it is worth waiting for,
-//! else it refuses with its fresh load, and the plan is made anew; after two refusals the request waits where its answer
+//! else it refuses with its fresh load, and the plan is made anew; after three refusals the request waits where its answer
 //! is expected first. It neither knows the time nor sends anything.
 
 use std::collections::VecDeque;
@@ -30,7 +30,10 @@ impl Manner {
 }
 
 /// After so many busy owners the news is too old to go by.
-const MOST_REFUSALS: u32 = 2;
+const MOST_REFUSALS: u32 = 3;
+
+/// How often a request may begin anew because another place has become better than the line of its entry.
+const MOST_RENEWALS: u32 = 3;
 
 /// The longest that an owner keeps a request in its queue, as it is configured where nobody has configured anything.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
@@ -52,6 +55,7 @@ pub(super) struct Attempt {
     entry: usize,
     rest: VecDeque<Choice>,
     refusals: u32,
+    renewals: u32,
     /// The last refusal last.
     busy: Vec<(Choice, Option<Load>)>,
     /// Left out because others had no slot either.
@@ -61,12 +65,22 @@ pub(super) struct Attempt {
 impl Attempt {
     /// At the beginning of a plan.
     pub(super) fn new(entry: usize, plan: Vec<Choice>) -> Self {
-        Attempt { entry, rest: plan.into(), refusals: 0, busy: Vec::new(), passed_over: Vec::new() }
+        Attempt { entry, rest: plan.into(), refusals: 0, renewals: 0, busy: Vec::new(), passed_over: Vec::new() }
     }
 
     /// Goes by another plan from now on.
     pub(super) fn reorder(&mut self, plan: Vec<Choice>) {
         self.rest = plan.into();
+    }
+
+    /// Begins anew by another plan: whoever was busy may be so no more.
+    pub(super) fn renew(&mut self, plan: Vec<Choice>) {
+        *self = Attempt { renewals: self.renewals + 1, ..Attempt::new(self.entry, plan) };
+    }
+
+    /// Whether it may begin anew once more.
+    pub(super) fn may_renew(&self) -> bool {
+        self.renewals < MOST_RENEWALS
     }
 
     /// This one has no slot, and its owner says how it is; nobody need say that of the entry's own.

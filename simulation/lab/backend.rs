@@ -55,6 +55,17 @@ impl Backend {
         Some(next)
     }
 
+    /// How many stand before this request, and how many behind it; if it waits.
+    pub(super) fn around(&self, request: usize) -> Option<(usize, usize)> {
+        let before = self.line.iter().position(|(waiting, _)| *waiting == request)?;
+        Some((before, self.line.len() - 1 - before))
+    }
+
+    /// It waits no more.
+    pub(super) fn leave(&mut self, request: usize) {
+        self.line.retain(|(waiting, _)| *waiting != request);
+    }
+
     /// Who waits, the last first.
     pub(super) fn waiting(&self) -> impl Iterator<Item = usize> {
         self.line.iter().rev().map(|(request, _)| *request)

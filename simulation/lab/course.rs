@@ -1,5 +1,7 @@
 //! One course of events: the requests of a seed, routed in one way, until the last of them is answered.
 
+mod look;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
@@ -41,6 +43,7 @@ enum Event {
     Arrival(usize),
     News { entry: usize, backend: usize },
     Knock { request: usize, choice: Choice, may_wait: Duration },
+    Look { request: usize, choice: Choice, late_at: Micros },
     Refusal { request: usize, choice: Choice, load: Load },
     FirstToken { request: usize, backend: usize },
     Reply { entry: usize, backend: usize, load: Load },
@@ -100,7 +103,7 @@ pub(super) fn run(setting: &Setting, requests: &[Request], way: &Way, seed: u64)
         requests,
         way,
         router: Router::new(setting, way, seed),
-        sight: Sight::new(setting.entries, &backends, clock.instant(0)),
+        sight: Sight::new(setting.speeds.len(), &backends, clock.instant(0)),
         backends,
         diary: Diary::default(),
         clock: &clock,
@@ -123,7 +126,7 @@ pub(super) fn run(setting: &Setting, requests: &[Request], way: &Way, seed: u64)
 impl Run<'_> {
     fn begin(&mut self, seed: u64) {
         let mut dice = Seed::fixed(seed).fork("news");
-        let listeners = if self.way.goes_by_news() { self.setting.entries } else { 0 };
+        let listeners = if self.way.goes_by_news() { self.setting.speeds.len() } else { 0 };
         for entry in 0..listeners {
             for backend in (0..self.setting.speeds.len()).filter(|backend| *backend != entry) {
                 self.diary.note(dice.random_range(0..self.setting.news_every), Event::News { entry, backend });
@@ -143,6 +146,7 @@ impl Run<'_> {
             Event::News { .. } => {}
             Event::Arrival(request) => self.arrive(request),
             Event::Knock { request, choice, may_wait } => self.knock(request, choice, may_wait),
+            Event::Look { request, choice, late_at } => self.look(request, choice, late_at),
             Event::Refusal { request, choice, load } => self.refused(request, choice, load),
             Event::FirstToken { request, backend } => self.first_token(request, backend),
             Event::Reply { entry, backend, load } => self.sight.told(entry, backend, load),
@@ -211,6 +215,10 @@ impl Run<'_> {
         if load.expected_wait() <= may_wait {
             self.tracks[request].waited = true;
             self.backends[backend].enter(request);
+            if may_wait < Duration::MAX {
+                let late_at = self.now + may_wait.as_micros() as Micros;
+                self.diary.note(self.now + look::EVERY, Event::Look { request, choice, late_at });
+            }
         } else if entry == backend {
             self.miss(request, choice, None);
         } else {

@@ -121,10 +121,17 @@ impl<'a> Router<'a> {
             Way::Oracle { knows_answer } => self.foreseen(request, *knows_answer),
             Way::Nexus(..) => {
                 let plans = self.plans.as_mut().expect("made for this way");
-                return plans.rank(number, request, known, &mut Chance { turn, dice: &mut self.dice });
+                let chance = &mut Chance { turn, dice: &mut self.dice };
+                return plans.rank(request.entry, number, request, known, chance);
             }
         };
         vec![Choice { backend, ..Choice::default() }]
+    }
+
+    /// What the plan would be of the request if it had come to `peer`. Only of ways that go by the product's plans.
+    pub(super) fn foresee(&mut self, peer: usize, request: &Request, known: &[Known]) -> Vec<Choice> {
+        let chance = &mut Chance { turn: 0, dice: &mut self.dice };
+        self.plans.as_mut().map(|plans| plans.rank(peer, 0, request, known, chance)).unwrap_or_default()
     }
 
     fn of_two(&mut self, loads: &[Load]) -> usize {
@@ -163,7 +170,7 @@ impl<'a> Router<'a> {
     }
 }
 
-/// The product's own plans: one world for each entry, laid out once, with the loads of the moment.
+/// The product's own plans: one world for each peer, laid out once, with the loads of the moment.
 struct Plans {
     rules: Rules,
     chain: Chain,
@@ -180,11 +187,18 @@ impl Plans {
                 candidates: (0..setting.speeds.len()).map(|backend| candidate(entry, backend)).collect(),
             }],
         };
-        Plans { chain: rules.chain(MODEL), rules, worlds: (0..setting.entries).map(world).collect() }
+        Plans { chain: rules.chain(MODEL), rules, worlds: (0..setting.speeds.len()).map(world).collect() }
     }
 
-    fn rank(&mut self, number: usize, request: &Request, known: &[Known], chance: &mut Chance<'_>) -> Vec<Choice> {
-        let world = &mut self.worlds[request.entry];
+    fn rank(
+        &mut self,
+        peer: usize,
+        number: usize,
+        request: &Request,
+        known: &[Known],
+        chance: &mut Chance<'_>,
+    ) -> Vec<Choice> {
+        let world = &mut self.worlds[peer];
         let candidates = &mut world.offers[0].candidates;
         for (candidate, known) in candidates.iter_mut().zip(known) {
             (candidate.load, candidate.pace) = (known.load, known.pace);

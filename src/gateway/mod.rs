@@ -6,6 +6,7 @@ mod error;
 mod explain;
 mod heartbeat;
 mod lesson;
+mod line;
 mod notes;
 mod outcome;
 mod record;

@@ -4,19 +4,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::error::Failure;
+use super::line::NoSlot;
 use super::outcome::{Miss, Step};
 use super::record::Trip;
 use super::turns::Turns;
-use super::{Ask, Gateway, intent, left, survey};
+use super::{Ask, Gateway, left};
 use crate::exchange::{Origin, Request};
-use crate::fleet::Load;
-use crate::queue::{self, Place as Waiter, Priority, Wish};
 use crate::registry::{Entry, InFlight};
-use crate::route::{self, Intent, Place};
+use crate::route::{self, Place};
 
 /// What an attempt has been given beforehand.
 pub(super) enum Grant {
@@ -114,7 +112,8 @@ impl Gateway {
             Err(Miss::Busy) => {}
             Err(_) => return Ok(Some((step, Grant::None))),
         }
-        if entry.load().expected_wait() > worth {
+        let taken = entry.is_taken_for(&step.planned.served.id);
+        if entry.load().expected_wait().max(taken) > worth {
             return Ok(Some((step, Grant::None)));
         }
         let beside = turns.beside(&step.planned);
@@ -122,6 +121,7 @@ impl Gateway {
         let entries: Vec<Arc<Entry>> = std::iter::once(entry).chain(others).collect();
         drop(snapshot);
         let began = Instant::now();
+        let is_ours = matches!(ask.request.origin, Origin::Client);
         match self.stand_in_line(&entries, &step.planned.served.id, ask, (deadline, worth), trip).await {
             Ok(lease) => {
                 // No backend is to blame for the time that went by before it was asked.
@@ -133,10 +133,10 @@ impl Gateway {
                 };
                 Ok(Some((step, Grant::Slot(lease))))
             }
-            // It takes longer than was foretold: the next one is as good now.
-            Err(NoSlot::Full(_) | NoSlot::NotWorthIt) => Ok(Some((step, Grant::None))),
+            // Somebody else is better now. The plan was made for another moment; that of a peer's request is its entry's.
+            Err(NoSlot::NotWorthIt) if turns.may_renew() && is_ours => Ok(None),
             Err(NoSlot::InVain) if turns.may_renew() => Ok(None),
-            Err(NoSlot::InVain) => Ok(Some((step, Grant::None))),
+            Err(NoSlot::Full(_) | NoSlot::NotWorthIt | NoSlot::InVain) => Ok(Some((step, Grant::None))),
             Err(NoSlot::InTime(failure)) => Err(failure),
         }
     }
@@ -145,15 +145,6 @@ impl Gateway {
     pub(super) fn may_wait(&self, request: &Request) -> bool {
         let goes_back = matches!(&request.origin, Origin::Peer(hop) if !hop.may_queue);
         goes_back || self.manner.queue.size() > 0
-    }
-
-    /// Whether somebody else in the mesh would do and has a slot, by what is known now.
-    fn is_idle_elsewhere(&self, ask: &Ask<'_>, entries: &[Arc<Entry>]) -> bool {
-        let world = survey(ask.chain, &self.sources(), &Origin::Client, ask.prefix);
-        let intent = Intent { may_hop: true, ..intent(ask, self.manner.max_hops) };
-        let plan = self.foresee(&intent, ask.chain, &world);
-        let is_ours = |place: &Place| place.is_here() && entries.iter().any(|entry| entry.name == *place.backend());
-        plan.steps.iter().any(|step| !step.full && !step.suspect && !is_ours(&step.place))
     }
 
     /// Where it may wait: here, and at other peers.
@@ -202,148 +193,7 @@ impl Gateway {
             Err(NoSlot::InTime(failure) | NoSlot::Full(failure)) => Err(failure),
         }
     }
-
-    /// Waits in the queue for a slot of whichever of `entries` frees one first: until a deadline, and for as long as it
-    /// is worth.
-    async fn stand_in_line(
-        &self,
-        entries: &[Arc<Entry>],
-        model: &str,
-        ask: &Ask<'_>,
-        (deadline, worth): (Instant, Duration),
-        trip: &mut Trip,
-    ) -> Result<InFlight, NoSlot> {
-        let max_wait = self.manner.queue.max_wait();
-        // A slot is of no use where another model may not be pushed out yet; but nobody fails for that.
-        let taken = least_taken(entries, model);
-        if !taken.is_zero() {
-            if taken > worth {
-                return Err(NoSlot::NotWorthIt);
-            }
-            trip.queued(1, taken);
-            until_free(entries, model, max_wait.min(left(deadline) / 2)).await;
-        }
-        let is_free = |entry: &&Arc<Entry>| taken.is_zero() || entry.is_taken_for(model).is_zero();
-        let free: Vec<Arc<Entry>> = entries.iter().filter(is_free).cloned().collect();
-        let entries = if free.is_empty() { entries } else { &free };
-        let priority = Priority::read(ask.request.headers.get("x-nexus-priority").map(|value| value.as_bytes()));
-        // From here on, so that no change is missed.
-        let changed = self.registry.changed();
-        let soonest = entries.iter().min_by_key(|entry| (!entry.may_serve(), entry.load().expected_wait()));
-        let soonest = soonest.ok_or(NoSlot::InVain)?;
-        let backends = entries.iter().map(|entry| entry.name.clone()).collect();
-        let wish = Wish { backends, priority, client: ask.request.client.clone() };
-        let full = |depth| {
-            // By then all who wait now have been served, or have waited for as long as they may.
-            let wait = soonest.load().expected_wait().min(max_wait);
-            NoSlot::Full(Failure::QueueFull { wait, depth, priority })
-        };
-        let mut place = self.queue.enter(wish).map_err(|queue::Full { depth }| full(depth))?;
-        trip.queued(place.position, expected_wait(soonest.load(), &place));
-        // It will take one slot, wherever: it counts where that is likeliest.
-        let counted = soonest.wait();
-        // A slot that was freed between the refusal and now is offered to nobody else.
-        for entry in entries {
-            self.queue.offer(&entry.name, || entry.grant());
-        }
-        let began = Instant::now();
-        let last = deadline.min(began + max_wait);
-        let waited = loop {
-            let look = worth.max(LOOK_EVERY);
-            let worth_until = Instant::now().checked_add(look).map_or(last, |until| until.min(last));
-            match slot_before(worth_until, &mut place, entries, changed.clone()).await {
-                // It takes longer than it was worth; but whoever left now, with nobody idle, would only lose its place.
-                Err(Ended::Late) if worth_until < last && !self.is_idle_elsewhere(ask, entries) => {}
-                Err(Ended::Late) if worth_until < last => break Err(Ended::NotWorthIt),
-                waited => break waited,
-            }
-        };
-        match waited {
-            Ok(slot) => Ok(slot),
-            Err(Ended::InVain) => Err(NoSlot::InVain),
-            Err(Ended::Evicted) => {
-                drop(counted);
-                Err(full(self.queue.depth()))
-            }
-            Err(Ended::NotWorthIt) => Err(NoSlot::NotWorthIt),
-            Err(Ended::Late) => {
-                let depth = self.queue.depth();
-                Err(NoSlot::InTime(Failure::QueueTimeout { waited: last - began, depth, priority }))
-            }
-        }
-    }
 }
-
-/// Why no slot came.
-enum NoSlot {
-    /// Not in time.
-    InTime(Failure),
-    /// As many wait as may; it may have waited itself until it had to give way.
-    Full(Failure),
-    /// It has waited for as long as that was better than to go elsewhere.
-    NotWorthIt,
-    /// Those that were waited for have gone.
-    InVain,
-}
-
-/// How a wait ended without a slot.
-enum Ended {
-    Late,
-    NotWorthIt,
-    Evicted,
-    InVain,
-}
-
-/// How long another model has to be left where it is, at whichever of `entries` that is shortest.
-fn least_taken(entries: &[Arc<Entry>], model: &str) -> Duration {
-    entries.iter().map(|entry| entry.is_taken_for(model)).min().unwrap_or_default()
-}
-
-/// Waits until that is over, and no longer than `most`.
-async fn until_free(entries: &[Arc<Entry>], model: &str, most: Duration) {
-    let last = Instant::now() + most;
-    loop {
-        let taken = least_taken(entries, model).min(left(last));
-        if taken.is_zero() {
-            return;
-        }
-        tokio::time::sleep(taken).await;
-    }
-}
-
-/// A slot, unless it takes until `until`, or nobody is left to wait for.
-async fn slot_before(
-    until: Instant,
-    place: &mut Waiter<InFlight>,
-    entries: &[Arc<Entry>],
-    mut changed: watch::Receiver<u64>,
-) -> Result<InFlight, Ended> {
-    loop {
-        if !entries.iter().any(|entry| entry.is_there()) {
-            return Err(Ended::InVain);
-        }
-        tokio::select! {
-            biased;
-            slot = place.slot() => return slot.map_err(|queue::Evicted| Ended::Evicted),
-            () = tokio::time::sleep_until(until) => return Err(Ended::Late),
-            changed = changed.changed() => changed.map_err(|_| Ended::InVain)?,
-        }
-    }
-}
-
-/// How long it will be until its turn comes, where `load` is that of the backend that is likeliest to serve it. Those
-/// behind it do not count.
-fn expected_wait(load: Load, place: &Waiter<InFlight>) -> Duration {
-    let before = place.position.saturating_sub(1) as u64;
-    let rivals = before + place.behind as u64;
-    // Who waits for several backends counts at one of them, so not all rivals count here: of those that do, as large a
-    // share is before it as of all. Who has just given way may still count.
-    let queued = rivals.min(load.queued.into()) * before / rivals.max(1);
-    Load { queued: u32::try_from(queued).unwrap_or(u32::MAX), ..load }.expected_wait()
-}
-
-/// How soon one who waits for longer than it was worth looks for another place.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// What is assumed of a peer that was not asked because others were busy: that it is, too.
 const LEAST_WAIT: Duration = Duration::from_secs(1);

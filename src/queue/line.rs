@@ -62,11 +62,18 @@ impl<S> Line<S> {
         let served = self.served_turn.get(&priority).copied().unwrap_or(0);
         let rank = Rank { priority, turn: last.max(served) + 1, number: self.next_number };
         self.next_number += 1;
-        let is_rival = |other: &Waiting<S>| backends.iter().any(|backend| other.wants(backend));
-        let before = self.waiting.range(..&rank).filter(|(_, other)| is_rival(other)).count();
-        let behind = self.waiting.range(&rank..).filter(|(_, other)| is_rival(other)).count();
         self.waiting.insert(rank.clone(), Waiting { backends, client, grant });
+        let (before, behind) = self.around(&rank);
         Stand { rank, before, behind }
+    }
+
+    /// How many go before it that wait for a backend of its own, and how many behind it.
+    pub(super) fn around(&self, rank: &Rank) -> (usize, usize) {
+        let Some(Waiting { backends, .. }) = self.waiting.get(rank) else { return (0, 0) };
+        let is_rival = |other: &Waiting<S>| backends.iter().any(|backend| other.wants(backend));
+        let before = self.waiting.range(..rank).filter(|(_, other)| is_rival(other)).count();
+        let from_it = self.waiting.range(rank..).filter(|(_, other)| is_rival(other)).count();
+        (before, from_it.saturating_sub(1))
     }
 
     /// The place that is given up to a newcomer: the last of the client that has most to give up, where that has at

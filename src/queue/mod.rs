@@ -146,6 +146,11 @@ impl<S> Queue<S> {
 }
 
 impl<S> Place<S> {
+    /// How many stand before it now, of those that wait for a backend of its own, and how many behind it.
+    pub fn around(&self) -> (usize, usize) {
+        self.queue.line().around(&self.rank)
+    }
+
     /// Waits for a slot.
     ///
     /// # Errors

@@ -130,4 +130,9 @@ fn a_place_says_who_goes_before_and_who_behind() {
     assert_eq!(stands, [(1, 0), (2, 0), (3, 0), (2, 2), (1, 4), (5, 1)]);
     let elsewhere = queue.enter(wish(&["y"], Normal, "a")).expect("room");
     assert_eq!((elsewhere.position, elsewhere.behind), (1, 0), "nobody else waits for that one");
+    let around = |places: &[Place<u32>]| places.iter().map(Place::around).collect::<Vec<_>>();
+    assert_eq!(around(&places), [(1, 4), (3, 2), (5, 0), (2, 3), (0, 5), (4, 1)], "as it is now");
+    let [first, rest @ ..] = places;
+    drop(first);
+    assert_eq!(around(&rest), [(2, 2), (4, 0), (1, 3), (0, 4), (3, 1)]);
 }
