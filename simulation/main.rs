@@ -12,6 +12,7 @@ mod goals;
 mod host;
 mod lab;
 mod layout;
+mod lines;
 mod net;
 mod options;
 mod peer;

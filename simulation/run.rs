@@ -7,9 +7,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tracing_subscriber::prelude::*;
 
 use crate::cluster::Cluster;
 use crate::entropy;
+use crate::lines::{Lines, Routing};
 use crate::options::Options;
 use crate::scenarios::{self, Scenario};
 use crate::trace;
@@ -59,9 +61,7 @@ pub(crate) fn child(name: &str, seed: u64, options: &Options) -> ExitCode {
         PANICS.lock().unwrap_or_else(PoisonError::into_inner).push(panic.to_string());
         before(panic);
     }));
-    if let Some(directives) = &options.log {
-        log(directives);
-    }
+    listen(options.log.as_deref());
     let keep = options.trace.is_some();
     let thread = std::thread::Builder::new().name(format!("{name}-{seed}")).stack_size(16 << 20);
     let ran = thread.spawn(move || run(scenario, seed, keep)).map(std::thread::JoinHandle::join);
@@ -134,9 +134,13 @@ impl tracing_subscriber::fmt::time::FormatTime for SimulatedTime {
     }
 }
 
-fn log(directives: &str) {
-    // turmoil opens a span for every host it runs: with it each line says whose it is.
-    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(format!("turmoil=info,{directives}"));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    log.with_timer(SimulatedTime).with_ansi(false).init();
+/// Nobody but the scenarios hears of what is logged, unless somebody wants to see it.
+fn listen(directives: Option<&str>) {
+    let shown = directives.map(|directives| {
+        // turmoil opens a span for every host it runs: with it each line says whose it is.
+        let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(format!("turmoil=info,{directives}"));
+        let shown = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+        shown.with_timer(SimulatedTime).with_ansi(false).with_filter(filter)
+    });
+    tracing_subscriber::registry().with(Lines.with_filter(Routing)).with(shown).init();
 }

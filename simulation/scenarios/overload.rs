@@ -12,6 +12,7 @@ use crate::client::{Answer, Ask, End};
 use crate::cluster::Cluster;
 use crate::lab::rank;
 use crate::layout::{COMMON, Layout};
+use crate::lines;
 
 const PEERS: usize = 3;
 const SLOTS: usize = 2;
@@ -96,13 +97,16 @@ fn act_of<'a>(asked: &Asked, served: &'a [Served]) -> Option<&'a Served> {
     served.iter().find(|act| act.request == asked.answer.request)
 }
 
-/// At each backend those of one client and one priority that waited are begun in the order in which they came.
+/// At each backend those of one client and one priority that waited are begun in the order in which they came. Whoever gave
+/// its place up to another client and stood in a second line came to that one later.
 fn in_order(cluster: &Cluster, all: &[Asked], served: &[Served]) {
     let waited: Vec<(&Asked, &Served)> = all
         .iter()
-        .filter(|asked| asked.answer.eta.is_some())
+        .filter(|asked| asked.answer.eta.is_some() && lines::stood_in(&asked.answer.request) == 1)
         .filter_map(|asked| Some((asked, act_of(asked, served)?)))
         .collect();
+    let in_one = waited.len() as f64 / all.iter().filter(|asked| asked.answer.eta.is_some()).count().max(1) as f64;
+    cluster.figure("stood in one line only, %", in_one * 100.0);
     for (one, first) in &waited {
         let overtook = waited.iter().find(|(other, act)| {
             let alike = (other.client, other.urgent, &act.backend) == (one.client, one.urgent, &first.backend);
