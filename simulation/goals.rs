@@ -40,8 +40,8 @@ const GOALS: &[Goal] = &[
     target("sessions-busy", "turns on the same backend, %", Bound::MeanAtLeast(75.0)),
     hard("sessions-busy", "busiest backend over the mean", Bound::MeanAtMost(1.25)),
     hard("hung", "answered, %", Bound::MeanAtLeast(99.9)),
-    target("hung", "requests that the hung backend got", Bound::EachAtMost(2.0)),
-    target("overload", "fairness (Jain)", Bound::MeanAtLeast(0.9)),
+    hard("hung", "requests that the hung backend got", Bound::EachAtMost(2.0)),
+    hard("overload", "fairness (Jain)", Bound::MeanAtLeast(0.9)),
     hard("overload", "error of the told wait, %", Bound::MedianAtMost(50.0)),
 ];
 
