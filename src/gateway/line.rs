@@ -83,7 +83,10 @@ impl Gateway {
             Err(Ended::NotWorthIt) => Err(NoSlot::NotWorthIt),
             Err(Ended::Late) => {
                 let depth = self.queue.depth();
-                Err(NoSlot::InTime(Failure::QueueTimeout { waited: last - began, depth, priority }))
+                // It may have stood in another line before.
+                let in_all = Duration::from_secs((trip.started.elapsed() + Duration::from_millis(500)).as_secs());
+                let waited = in_all.max(last - began);
+                Err(NoSlot::InTime(Failure::QueueTimeout { waited, depth, priority }))
             }
         }
     }
