@@ -90,17 +90,21 @@ fn gateway_to(http: Arc<dyn HttpExchange>, backends: &[&str]) -> (Arc<Gateway>, 
     (Arc::new(Gateway::new(rules, manner, registry.clone(), None, &env)), registry)
 }
 
-async fn ask(gateway: &Arc<Gateway>) {
-    let request = Request {
+/// A client's chat request.
+fn request(body: impl Into<Bytes>) -> Request {
+    Request {
         id: RequestId::from_bits(1),
         endpoint: Endpoint::ChatCompletions,
         headers: http::HeaderMap::new(),
-        body: Bytes::from_static(br#"{"model":"m","messages":[],"stream":true}"#),
+        body: body.into(),
         origin: Origin::Client,
         client: "c".into(),
         caller: None,
-    };
-    let reply = gateway.clone().handle(request).await;
+    }
+}
+
+async fn ask(gateway: &Arc<Gateway>) {
+    let reply = gateway.clone().handle(request(r#"{"model":"m","messages":[],"stream":true}"#)).await;
     assert_eq!(reply.status(), 200);
     let body = reply.into_body().collect().await.expect("a whole stream").to_bytes();
     assert!(body.ends_with(b"data: [DONE]\n\n"));

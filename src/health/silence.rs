@@ -73,9 +73,12 @@ async fn ask(entry: &Arc<Entry>, model: &Arc<Model>, env: &Env) {
     let began = Instant::now();
     let answer = async {
         let reply = env.http.send(request).await?;
-        let status = reply.status();
-        let body = reply.into_body().collect().await;
-        body.map(|_| status).map_err(|cut| ExchangeError::Broken(cut.to_string()))
+        let (status, mut body) = (reply.status(), reply.into_body());
+        // Its first bytes are word enough, however many it would send.
+        match body.frame().await {
+            Some(Err(cut)) => Err(ExchangeError::Broken(cut.to_string())),
+            _ => Ok(status),
+        }
     };
     let is_cold = entry.residency_now(&model.id).is_loaded() == Some(false);
     match tokio::time::timeout(if is_cold { PATIENCE_WHEN_COLD } else { PATIENCE }, answer).await {

@@ -32,10 +32,11 @@ impl HttpExchange for Servers {
     }
 }
 
-fn world(servers: &Arc<Servers>) -> Env {
+/// Where `http` answers, and nothing is simulated besides.
+pub(super) fn world(http: Arc<dyn HttpExchange>) -> Env {
     Env {
         net: Arc::new(RealNet),
-        http: servers.clone(),
+        http,
         mdns: Arc::new(NoMdns),
         clock: Arc::new(WallClock),
         seed: Seed::fixed(1),
@@ -61,7 +62,7 @@ async fn a_slow_backend_delays_no_other_and_verdicts_keep_their_time() {
     let servers = Arc::new(Servers::default());
     servers.set("slow", Duration::from_millis(4500), Some(LIST));
     servers.set("dying", Duration::ZERO, Some(LIST));
-    let env = world(&servers);
+    let env = world(servers.clone());
     let registry = Arc::new(Registry::new(Vec::new()));
     let (slow, dying) = (add(&registry, "slow"), add(&registry, "dying"));
     start(Config { interval_seconds: 1, ..Config::default() }, &registry, &env);
@@ -83,7 +84,7 @@ async fn a_slow_backend_delays_no_other_and_verdicts_keep_their_time() {
 async fn bad_json_is_healthy_and_keeps_the_models() {
     let servers = Arc::new(Servers::default());
     servers.set("odd", Duration::ZERO, Some(LIST));
-    let env = world(&servers);
+    let env = world(servers.clone());
     let registry = Arc::new(Registry::new(Vec::new()));
     let odd = add(&registry, "odd");
     start(Config { interval_seconds: 1, ..Config::default() }, &registry, &env);
@@ -99,7 +100,7 @@ async fn a_removed_backend_is_watched_no_more_and_a_new_one_is() {
     let servers = Arc::new(Servers::default());
     servers.set("a", Duration::ZERO, Some(LIST));
     servers.set("b", Duration::ZERO, Some(LIST));
-    let env = world(&servers);
+    let env = world(servers.clone());
     let registry = Arc::new(Registry::new(Vec::new()));
     add(&registry, "a");
     start(Config::default(), &registry, &env);
@@ -116,7 +117,7 @@ async fn a_removed_backend_is_watched_no_more_and_a_new_one_is() {
 async fn a_request_that_finds_it_dead_has_it_checked_at_once() {
     let servers = Arc::new(Servers::default());
     servers.set("a", Duration::ZERO, Some(LIST));
-    let env = world(&servers);
+    let env = world(servers.clone());
     let registry = Arc::new(Registry::new(Vec::new()));
     let a = add(&registry, "a");
     start(Config { failure_threshold: 1, ..Config::default() }, &registry, &env);

@@ -64,16 +64,7 @@ async fn client(gateway: &Arc<Gateway>, model: &str, until: Instant) -> Duration
     while Instant::now() < until {
         let began = Instant::now();
         let body = format!(r#"{{"model":"{model}","messages":[]}}"#);
-        let request = Request {
-            id: RequestId::from_bits(1),
-            endpoint: Endpoint::ChatCompletions,
-            headers: http::HeaderMap::new(),
-            body: body.into(),
-            origin: Origin::Client,
-            client: "c".into(),
-            caller: None,
-        };
-        let reply = gateway.clone().handle(request).await;
+        let reply = gateway.clone().handle(request(body)).await;
         assert_eq!(reply.status(), 200);
         reply.into_body().collect().await.expect("a whole answer");
         longest = longest.max(began.elapsed());

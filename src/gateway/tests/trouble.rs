@@ -79,16 +79,7 @@ fn pair() -> (Arc<Servers>, Arc<Gateway>, Arc<Registry>) {
 }
 
 async fn status(gateway: &Arc<Gateway>) -> u16 {
-    let request = Request {
-        id: RequestId::from_bits(1),
-        endpoint: Endpoint::ChatCompletions,
-        headers: http::HeaderMap::new(),
-        body: Bytes::from_static(br#"{"model":"m","messages":[]}"#),
-        origin: Origin::Client,
-        client: "c".into(),
-        caller: None,
-    };
-    let reply = gateway.clone().handle(request).await;
+    let reply = gateway.clone().handle(request(r#"{"model":"m","messages":[]}"#)).await;
     let status = reply.status().as_u16();
     reply.into_body().collect().await.expect("a whole answer");
     status

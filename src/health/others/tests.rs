@@ -5,9 +5,10 @@ use futures_util::future::BoxFuture;
 use http_body_util::Full;
 
 use super::*;
-use crate::env::{ExchangeError, HttpExchange, NoMdns, RealDisk, RealNet, Seed, Tasks, WallClock};
+use crate::env::{ExchangeError, HttpExchange};
 use crate::exchange::{Reply, full};
 use crate::fleet::{BackendSpec, Kind, Source};
+use crate::health::tests::world;
 use crate::registry::Registry;
 
 /// An engine of any kind that is well, and says of its slots what it is told to say.
@@ -55,15 +56,7 @@ const BUSY: &str = r#"[{"is_processing":true},{"is_processing":true}]"#;
 
 fn watched(kind: Kind) -> (Arc<Engine>, Arc<Entry>, Env) {
     let engine = Arc::new(Engine::default());
-    let env = Env {
-        net: Arc::new(RealNet),
-        http: engine.clone(),
-        mdns: Arc::new(NoMdns),
-        clock: Arc::new(WallClock),
-        seed: Seed::fixed(1),
-        disk: Arc::new(RealDisk),
-        tasks: Tasks::new(),
-    };
+    let env = world(engine.clone());
     let registry = Arc::new(Registry::new(Vec::new()));
     let spec = BackendSpec::new("b", "http://h:1".parse().expect("literal"), kind, Source::Static);
     let entry = registry.add(spec).expect("free");

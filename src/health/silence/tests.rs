@@ -5,9 +5,10 @@ use futures_util::future::BoxFuture;
 use http_body_util::Full;
 
 use super::*;
-use crate::env::{HttpExchange, NoMdns, RealDisk, RealNet, Seed, Tasks, WallClock};
+use crate::env::HttpExchange;
 use crate::exchange::{Reply, full};
 use crate::fleet::{BackendSpec, Kind, Source};
+use crate::health::tests::world;
 use crate::health::{Config, start};
 use crate::registry::Registry;
 
@@ -47,15 +48,7 @@ impl HttpExchange for Arc<Mute> {
 /// A backend of this kind, under watch, whose model `m` has just fallen silent.
 async fn fallen_silent(kind: Kind) -> (Arc<Mute>, Arc<Registry>, Arc<Entry>, Env) {
     let server = Arc::new(Mute::default());
-    let env = Env {
-        net: Arc::new(RealNet),
-        http: Arc::new(server.clone()),
-        mdns: Arc::new(NoMdns),
-        clock: Arc::new(WallClock),
-        seed: Seed::fixed(1),
-        disk: Arc::new(RealDisk),
-        tasks: Tasks::new(),
-    };
+    let env = world(Arc::new(server.clone()));
     let registry = Arc::new(Registry::new(Vec::new()));
     let url = "http://mute:1".parse().expect("literal");
     let entry = registry.add(BackendSpec::new("mute", url, kind, Source::Static)).expect("free");
