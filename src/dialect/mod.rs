@@ -3,6 +3,7 @@
 //!
 //! OpenAI's dialect is the one that is spoken; its endpoints are those of [`crate::exchange::Endpoint`].
 
+pub mod chat;
 pub mod fault;
 mod framing;
 pub mod inspect;

@@ -61,6 +61,14 @@ pub enum BadRequest {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// A value, somewhere in the body, that is not what its dialect has there.
+    #[error("`{path}`: {problem}")]
+    Value {
+        /// Where it stands, as in `messages[2].content`.
+        path: String,
+        /// What is wrong with it, and what to send instead.
+        problem: String,
+    },
     /// More inputs than [`MAX_INPUTS`].
     #[error("`input` holds {count} inputs: send at most {MAX_INPUTS} in one request")]
     TooManyInputs {
