@@ -1,5 +1,6 @@
 //! What faces, gateway, mesh and backends hand each other: a request, where it came from, and its reply.
 
+mod endpoint;
 pub mod headers;
 pub mod visited;
 
@@ -14,6 +15,8 @@ use http_body_util::{BodyExt, Full};
 use serde::{Deserialize, Serialize};
 
 use crate::fleet::{Load, PeerId, Tier, Zone};
+
+pub use endpoint::{Dialect, Endpoint};
 
 /// One id for a request in the logs of every peer it passes: `req-` and 26 characters.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,29 +56,6 @@ impl fmt::Debug for RequestId {
     }
 }
 
-/// What is asked of a backend. Every endpoint is a `POST` of one JSON body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Endpoint {
-    /// OpenAI's `POST /v1/chat/completions`.
-    ChatCompletions,
-    /// OpenAI's `POST /v1/completions`.
-    Completions,
-    /// OpenAI's `POST /v1/embeddings`.
-    Embeddings,
-}
-
-impl Endpoint {
-    /// The path in OpenAI's dialect.
-    pub fn path(self) -> &'static str {
-        match self {
-            Endpoint::ChatCompletions => "/v1/chat/completions",
-            Endpoint::Completions => "/v1/completions",
-            Endpoint::Embeddings => "/v1/embeddings",
-        }
-    }
-}
-
 /// A request on its way through this peer.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -83,6 +63,8 @@ pub struct Request {
     pub id: RequestId,
     /// What is asked.
     pub endpoint: Endpoint,
+    /// The model, where the client names it in the path and not in the body.
+    pub model: Option<Arc<str>>,
     /// The client's headers, as they came.
     pub headers: HeaderMap,
     /// The client's body, as it came.
@@ -162,6 +144,9 @@ pub enum Cut {
     /// The backend closed the connection or broke the protocol.
     #[error("the backend ended the answer early")]
     Backend,
+    /// What came is not what the backend's dialect has.
+    #[error("the backend sent what is no answer")]
+    Garbled,
     /// No byte for longer than the idle deadline.
     #[error("the backend sent nothing for longer than the idle deadline")]
     Idle,
@@ -214,6 +199,8 @@ pub enum RefusalReason {
     Late,
     /// The head or the body cannot be understood.
     Malformed,
+    /// The request asks what no backend of this peer has, or what cannot be said in the dialect of those that have the model.
+    Unfit,
     /// A reason of a later version.
     #[serde(other)]
     Other,
@@ -231,6 +218,7 @@ impl RefusalReason {
             RefusalReason::Failed => "failed",
             RefusalReason::Late => "late",
             RefusalReason::Malformed => "malformed",
+            RefusalReason::Unfit => "unfit",
             RefusalReason::Other => "other",
         }
     }

@@ -9,7 +9,7 @@
 //! | 5 | [`api`], [`telemetry`], [`synthetic`] | faces |
 //! | 4 | [`gateway`] | the life of a request |
 //! | 3 | [`mesh`], [`discovery`], [`health`] | loops that learn about the world |
-//! | 2 | [`registry`], [`backend`], [`queue`] | state and wires, one owner each |
+//! | 2 | [`registry`], [`backend`], [`queue`], [`budget`] | state and wires, one owner each |
 //! | 1 | [`route`], [`dialect`] | pure: no clock, no socket, no lock, no async |
 //! | 0 | [`fleet`], [`exchange`], [`mod@env`] | words and seams |
 //!
@@ -25,6 +25,7 @@ pub mod dialect;
 pub mod route;
 
 pub mod backend;
+pub mod budget;
 pub mod queue;
 pub mod registry;
 

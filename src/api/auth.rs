@@ -7,7 +7,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use globset::{GlobBuilder, GlobSetBuilder};
-use http::{HeaderMap, header};
+use http::{HeaderMap, HeaderName, header};
 use subtle::ConstantTimeEq;
 use tracing::warn;
 
@@ -15,6 +15,7 @@ use super::respond;
 use super::serve::Source;
 use crate::dialect::Fault;
 use crate::exchange::Caller;
+use crate::exchange::headers::{X_API_KEY, X_GOOG_API_KEY};
 
 /// SHA-256 of a key.
 type Digest = [u8; 32];
@@ -41,9 +42,12 @@ impl ClientKeys {
         Ok(ClientKeys(keys.into_iter().map(caller).collect::<Result<_, globset::Error>>()?))
     }
 
-    /// Whose key a request carries.
-    pub(super) fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Fault> {
-        let Some(key) = bearer(headers) else {
+    /// Whose key a request carries, wherever its dialect puts it.
+    pub(super) fn caller(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Arc<Caller>, Fault> {
+        let named = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
+        let in_query = || query?.split('&').find_map(|pair| pair.strip_prefix("key="));
+        let key = bearer(headers).or_else(|| named(&X_API_KEY)).or_else(|| named(&X_GOOG_API_KEY)).or_else(in_query);
+        let Some(key) = key else {
             return Err(Fault::unauthorized("This node asks for a key: send `Authorization: Bearer YOUR_KEY`."));
         };
         let shown = digest(key);
@@ -194,10 +198,13 @@ mod tests {
     fn client_keys_name_their_holder() {
         let key = ("team".to_owned(), digest("k1"), Some(vec!["llama*".to_owned()]));
         let keys = ClientKeys::new(vec![key]).expect("good globs");
-        let caller = keys.caller(&headers(&[("authorization", "Bearer k1")])).expect("known");
+        let caller = keys.caller(&headers(&[("authorization", "Bearer k1")]), None).expect("known");
         assert!(caller.may_use("llama3") && !caller.may_use("gpt-4"));
-        assert!(keys.caller(&headers(&[("authorization", "Bearer k2")])).is_err());
-        assert!(keys.caller(&HeaderMap::new()).is_err());
+        assert!(keys.caller(&headers(&[("x-api-key", "k1")]), None).is_ok());
+        assert!(keys.caller(&headers(&[("x-goog-api-key", "k1")]), None).is_ok());
+        assert!(keys.caller(&HeaderMap::new(), Some("alt=sse&key=k1")).is_ok());
+        assert!(keys.caller(&headers(&[("authorization", "Bearer k2")]), None).is_err());
+        assert!(keys.caller(&HeaderMap::new(), None).is_err());
         assert!(ClientKeys::new(vec![("x".to_owned(), digest(""), Some(vec!["[".to_owned()]))]).is_err());
     }
 }

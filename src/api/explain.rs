@@ -5,7 +5,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::StatusCode;
 
-use super::{Inference, openai, respond};
+use super::{Inference, infer, respond};
 use crate::exchange::{Endpoint, RequestId};
 
 pub(super) async fn explain(
@@ -13,7 +13,7 @@ pub(super) async fn explain(
     Extension(id): Extension<RequestId>,
     request: Request,
 ) -> Response {
-    match openai::read(&inference, Endpoint::ChatCompletions, id, request).await {
+    match infer::read(&inference, Endpoint::ChatCompletions, None, id, request).await {
         Ok(request) => match inference.gateway.explain(&request) {
             Ok(plan) => respond::json(StatusCode::OK, &plan),
             Err(fault) => respond::fault(&fault),

@@ -5,10 +5,12 @@ mod auth;
 mod backends;
 mod config;
 mod explain;
+mod foreign;
 mod health;
+mod infer;
 mod mesh;
 mod models;
-mod openai;
+mod ollama;
 mod path;
 mod patient;
 mod respond;
@@ -21,6 +23,7 @@ use axum::routing::{delete, get, post};
 use tokio::time::Instant;
 
 use crate::env::Env;
+use crate::exchange::Endpoint;
 use crate::gateway::Gateway;
 use crate::mesh::Mesh;
 use crate::registry::Registry;
@@ -103,9 +106,24 @@ pub fn router(parts: Parts, env: &Env) -> Router {
     Router::new()
         .merge(
             Router::new()
-                .route("/v1/chat/completions", post(openai::chat_completions))
-                .route("/v1/completions", post(openai::completions))
-                .route("/v1/embeddings", post(openai::embeddings))
+                .route("/v1/chat/completions", infer::ask(Endpoint::ChatCompletions))
+                .route("/v1/completions", infer::ask(Endpoint::Completions))
+                .route("/v1/embeddings", infer::ask(Endpoint::Embeddings))
+                .route("/v1/responses", infer::ask(Endpoint::Responses))
+                .route("/v1/messages", infer::ask(Endpoint::Messages))
+                .route("/v1/messages/count_tokens", infer::ask(Endpoint::CountTokens))
+                .route("/v1/rerank", infer::ask(Endpoint::Rerank))
+                .route("/v1/audio/transcriptions", infer::ask(Endpoint::Transcriptions))
+                .route("/v1/audio/translations", infer::ask(Endpoint::Translations))
+                .route("/v1/audio/speech", infer::ask(Endpoint::Speech))
+                .route("/v1/images/generations", infer::ask(Endpoint::Images))
+                .route("/v1/images/edits", infer::ask(Endpoint::ImageEdits))
+                .route("/api/chat", infer::ask(Endpoint::OllamaChat))
+                .route("/api/generate", infer::ask(Endpoint::OllamaGenerate))
+                .route("/api/embed", infer::ask(Endpoint::OllamaEmbed))
+                .route("/api/embeddings", infer::ask(Endpoint::OllamaEmbeddings))
+                .route("/v1/models/{*id}", post(infer::google))
+                .route("/v1beta/models/{*id}", post(infer::google))
                 .route("/nexus/v1/explain", post(explain::explain))
                 .with_state(inference),
         )
@@ -113,6 +131,18 @@ pub fn router(parts: Parts, env: &Env) -> Router {
             Router::new()
                 .route("/v1/models", get(models::list))
                 .route("/v1/models/{*id}", get(models::one))
+                .route("/v1beta/models", get(foreign::google_list))
+                .route("/v1beta/models/{*id}", get(foreign::google_one))
+                .route("/", get(ollama::greeting))
+                .route("/api/version", get(ollama::version))
+                .route("/api/tags", get(ollama::tags))
+                .route("/api/ps", get(ollama::running))
+                .route("/api/show", post(ollama::show))
+                .route("/api/pull", post(ollama::not_here))
+                .route("/api/push", post(ollama::not_here))
+                .route("/api/create", post(ollama::not_here))
+                .route("/api/copy", post(ollama::not_here))
+                .route("/api/delete", delete(ollama::not_here))
                 .route("/health", get(health::health))
                 .route("/nexus/v1/mesh", get(mesh::status))
                 .route("/nexus/v1/backends", get(backends::list))

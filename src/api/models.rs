@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::foreign;
 use super::path::Rest;
 use super::{View, respond};
 use crate::dialect::Fault;
@@ -59,7 +60,10 @@ impl Entry {
     }
 }
 
-pub(super) async fn list(State(view): State<View>, uri: http::Uri) -> Response {
+pub(super) async fn list(State(view): State<View>, headers: HeaderMap, uri: http::Uri) -> Response {
+    if let Some(response) = foreign::list(&view, &headers) {
+        return response;
+    }
     let mut data = all(&view);
     if asks_for_unique(uri.query().unwrap_or_default()) {
         data.dedup_by(|later, first| later.id == first.id);
@@ -76,7 +80,10 @@ fn asks_for_unique(query: &str) -> bool {
     query.split('&').any(|pair| matches!(pair, "unique" | "unique=true" | "unique=1"))
 }
 
-pub(super) async fn one(State(view): State<View>, Rest(id): Rest) -> Response {
+pub(super) async fn one(State(view): State<View>, headers: HeaderMap, Rest(id): Rest) -> Response {
+    if let Some(response) = foreign::one(&view, &headers, &id) {
+        return response;
+    }
     match all(&view).into_iter().find(|entry| entry.id == id) {
         Some(entry) => respond::json(StatusCode::OK, &entry),
         None => {
@@ -87,8 +94,22 @@ pub(super) async fn one(State(view): State<View>, Rest(id): Rest) -> Response {
     }
 }
 
-/// Every model that somebody can serve, sorted by id, then by backend. A server that two peers reach is listed once.
+/// A model that somebody can serve.
+pub(super) struct Seen {
+    pub(super) model: Arc<Model>,
+    pub(super) backend: String,
+    /// The name of its peer, where that is another one.
+    pub(super) peer: Option<Arc<str>>,
+}
+
+/// Every model that somebody can serve, as entries of a list.
 pub(super) fn all(view: &View) -> Vec<Entry> {
+    let entry = |seen: Seen| Entry::new(&seen.model, view.created, &seen.backend, seen.peer);
+    seen(view).into_iter().map(entry).collect()
+}
+
+/// Every model that somebody can serve, sorted by id, then by backend. A server that two peers reach is listed once.
+pub(super) fn seen(view: &View) -> Vec<Seen> {
     let (snapshot, peers) = (view.registry.snapshot(), view.mesh.as_ref().map(Mesh::peers).unwrap_or_default());
     let about = |entry: &Arc<registry::Entry>| {
         let mut about = entry.about();
@@ -98,7 +119,7 @@ pub(super) fn all(view: &View) -> Vec<Entry> {
         about
     };
     let abouts: Vec<BackendAbout> = snapshot.entries.iter().map(about).collect();
-    let mut seen: Vec<(Server<'_>, Entry)> = Vec::new();
+    let mut seen: Vec<(Server<'_>, Seen)> = Vec::new();
     for (backend, about) in snapshot.entries.iter().zip(&abouts) {
         let condition = backend.condition();
         let usable = match condition.status {
@@ -107,7 +128,8 @@ pub(super) fn all(view: &View) -> Vec<Entry> {
             _ => false,
         };
         for model in condition.models.iter().filter(|_| usable) {
-            seen.push((about.server(None), Entry::new(model, view.created, &backend.spec.name, None)));
+            let (model, backend) = (model.clone(), backend.spec.name.clone());
+            seen.push((about.server(None), Seen { model, backend, peer: None }));
         }
     }
     let own = seen.len();
@@ -119,18 +141,21 @@ pub(super) fn all(view: &View) -> Vec<Entry> {
             }
             for backend in peer.backends.iter().filter(|backend| backend.about.status == Status::Healthy) {
                 let server = backend.about.server(Some(&peer.id));
-                let is_own = |id: &str| seen[..own].iter().any(|(at, entry)| *at == server && entry.id == id);
+                let is_own = |id: &str| seen[..own].iter().any(|(at, own)| *at == server && own.model.id == id);
                 let far: Vec<_> = backend.models.iter().filter(|model| !is_own(&model.id)).collect();
                 for model in far {
-                    let entry = Entry::new(model, view.created, &backend.about.name, Some(peer.name.as_str().into()));
-                    seen.push((server, entry));
+                    let (model, backend) = (model.clone(), backend.about.name.clone());
+                    seen.push((server, Seen { model, backend, peer: Some(peer.name.as_str().into()) }));
                 }
             }
         }
     }
-    seen.sort_by(|(at_a, a), (at_b, b)| (&a.id, at_a, &a.peer, &a.owned_by).cmp(&(&b.id, at_b, &b.peer, &b.owned_by)));
-    seen.dedup_by(|(at_b, b), (at_a, a)| a.id == b.id && at_a == at_b && a.peer != b.peer);
-    let mut data: Vec<Entry> = seen.into_iter().map(|(_, entry)| entry).collect();
-    data.sort_by(|a, b| (&a.id, &a.owned_by, &a.peer).cmp(&(&b.id, &b.owned_by, &b.peer)));
-    data
+    let id = |seen: &Seen| seen.model.id.clone();
+    seen.sort_by(|(at_a, a), (at_b, b)| {
+        (id(a), at_a, &a.peer, &a.backend).cmp(&(id(b), at_b, &b.peer, &b.backend))
+    });
+    seen.dedup_by(|(at_b, b), (at_a, a)| a.model.id == b.model.id && at_a == at_b && a.peer != b.peer);
+    let mut all: Vec<Seen> = seen.into_iter().map(|(_, seen)| seen).collect();
+    all.sort_by(|a, b| (&a.model.id, &a.backend, &a.peer).cmp(&(&b.model.id, &b.backend, &b.peer)));
+    all
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
 use crate::dialect::Fault;
+use crate::exchange::Dialect;
 
 /// `value` as JSON.
 pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
@@ -23,9 +24,14 @@ pub(super) fn json(status: StatusCode, value: &impl Serialize) -> Response {
     }
 }
 
-/// `fault` as JSON.
+/// `fault` in OpenAI's dialect.
 pub(super) fn fault(fault: &Fault) -> Response {
-    let mut response = bytes_of_json(fault.status, fault.body());
+    fault_in(Dialect::OpenAi, fault)
+}
+
+/// `fault` as `dialect` writes it.
+pub(super) fn fault_in(dialect: Dialect, fault: &Fault) -> Response {
+    let mut response = bytes_of_json(fault.status, fault.body(dialect));
     if let Some(seconds) = fault.retry_after {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
@@ -40,11 +46,22 @@ fn bytes_of_json(status: StatusCode, bytes: Bytes) -> Response {
 }
 
 pub(super) async fn no_such_path(method: http::Method, uri: http::Uri) -> Response {
-    fault(&Fault::not_found(format!("There is no {method} {} here", uri.path())))
+    fault_in(dialect_of(uri.path()), &Fault::not_found(format!("There is no {method} {} here", uri.path())))
 }
 
 pub(super) async fn no_such_method(method: http::Method, uri: http::Uri) -> Response {
-    fault(&Fault::method_not_allowed(method.as_str(), uri.path()))
+    fault_in(dialect_of(uri.path()), &Fault::method_not_allowed(method.as_str(), uri.path()))
+}
+
+/// Whose client asks for a path.
+fn dialect_of(path: &str) -> Dialect {
+    match path {
+        _ if path.starts_with("/api/") => Dialect::Ollama,
+        "/" => Dialect::OpenAi,
+        _ if path.starts_with("/v1/messages") => Dialect::Anthropic,
+        _ if path.starts_with("/v1beta/") => Dialect::Google,
+        _ => Dialect::OpenAi,
+    }
 }
 
 /// How many times the limit is read and thrown away, so that a client that is still sending hears why it is refused

@@ -5,39 +5,57 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use http_body_util::Full;
 use url::Url;
 
-use crate::exchange::headers::goes_to_backends;
+use crate::dialect::Ways;
+use crate::exchange::headers::{CREDENTIALS, X_API_KEY, X_GOOG_API_KEY, goes_to_backends};
 use crate::exchange::{Endpoint, RequestId, visited};
-use crate::fleet::{BackendSpec, Locality};
+use crate::fleet::{BackendSpec, Kind, Locality};
 
-/// The request for `endpoint` in OpenAI's dialect, with `body` as it is; `stream` = its answer will be one.
-pub fn request(
-    spec: &BackendSpec,
-    endpoint: Endpoint,
-    id: &RequestId,
-    client: &HeaderMap,
-    body: Bytes,
-    stream: bool,
-) -> http::Request<Full<Bytes>> {
+/// What a backend is asked.
+pub struct Question<'a> {
+    /// The endpoint, one that it has.
+    pub endpoint: Endpoint,
+    /// The model, by the name that the backend knows.
+    pub model: &'a str,
+    /// The same in every log.
+    pub id: &'a RequestId,
+    /// The client's headers.
+    pub client: &'a HeaderMap,
+    /// The body, in the dialect of the endpoint.
+    pub body: Bytes,
+    /// Its answer will be a stream.
+    pub stream: bool,
+    /// The body is not the client's: it was translated, and what the client said of its own dialect is not for the backend.
+    pub is_translated: bool,
+}
+
+/// The request that asks `question`.
+pub fn request(spec: &BackendSpec, question: Question<'_>) -> http::Request<Full<Bytes>> {
+    let Question { endpoint, model, id, client, body, stream, is_translated } = question;
     let mut request = http::Request::new(Full::new(body));
     *request.method_mut() = Method::POST;
-    *request.uri_mut() = uri(&spec.url, endpoint.path());
+    *request.uri_mut() = uri(&spec.url, &endpoint.path(model));
     let headers = request.headers_mut();
     headers.reserve(8);
+    let is_of_dialect = |name: &HeaderName| DIALECT_HEADERS.iter().any(|prefix| name.as_str().starts_with(prefix));
     for (name, value) in client.iter().filter(|(name, _)| goes_to_backends(name)) {
-        headers.append(name.clone(), value.clone());
+        if !is_translated || !is_of_dialect(name) && name != header::ACCEPT {
+            headers.append(name.clone(), value.clone());
+        }
     }
     // A vendor's cloud never leads back here, and has no business knowing which nodes there are.
     if spec.kind.locality() == Locality::Local {
         visited::leave_by(client, &spec.name, headers);
     }
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // A form is told apart by its boundary, which only the client knows.
+    let content_type = client.get(header::CONTENT_TYPE).filter(|_| endpoint.is_form()).cloned();
+    headers.insert(header::CONTENT_TYPE, content_type.unwrap_or(HeaderValue::from_static("application/json")));
     if let Ok(id) = HeaderValue::from_str(id.as_str()) {
         headers.insert(HeaderName::from_static("x-request-id"), id);
     }
-    if spec.passes_client_auth()
-        && let Some(authorization) = client.get(header::AUTHORIZATION)
-    {
-        headers.insert(header::AUTHORIZATION, authorization.clone());
+    for name in CREDENTIALS.iter().filter(|_| spec.passes_client_auth()) {
+        if let Some(value) = client.get(name) {
+            headers.insert(name, value.clone());
+        }
     }
     authorize(headers, spec);
     // Whoever took such a connection next would find it closed in the middle of its request.
@@ -47,12 +65,32 @@ pub fn request(
     request
 }
 
-/// Puts the configured key in. It wins over whatever is there.
+/// What clients say of a dialect in headers: meaningless to a backend that speaks another.
+const DIALECT_HEADERS: [&str; 2] = ["openai-", "anthropic-"];
+
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+
+/// What is peculiar to the dialect of this backend.
+pub fn ways(spec: &BackendSpec) -> Ways {
+    let is_openais = spec.url.host_str().is_some_and(|host| host == "openai.com" || host.ends_with(".openai.com"));
+    Ways { max_completion_tokens: spec.kind == Kind::OpenAi && is_openais }
+}
+
+/// Puts the configured key in, where a backend of its kind looks for one. It wins over whatever is there.
 pub(super) fn authorize(headers: &mut HeaderMap, spec: &BackendSpec) {
+    if spec.kind == Kind::Anthropic {
+        headers.entry(ANTHROPIC_VERSION).or_insert(HeaderValue::from_static("2023-06-01"));
+    }
     let Some(key) = &spec.key else { return };
-    if let Ok(mut value) = HeaderValue::from_str(&format!("Bearer {key}")) {
+    let (name, value) = match spec.kind {
+        Kind::Anthropic => (X_API_KEY, HeaderValue::from_str(key)),
+        Kind::Google => (X_GOOG_API_KEY, HeaderValue::from_str(key)),
+        _ => (header::AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}"))),
+    };
+    CREDENTIALS.iter().for_each(|name| drop(headers.remove(name)));
+    if let Ok(mut value) = value {
         value.set_sensitive(true);
-        headers.insert(header::AUTHORIZATION, value);
+        headers.insert(name, value);
     }
 }
 
@@ -65,14 +103,26 @@ pub(super) fn uri(root: &Url, path: &str) -> Uri {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Kind, Source};
+    use crate::fleet::Source;
 
     fn sent(spec: &BackendSpec, headers: &[(&'static str, &str)]) -> http::Request<Full<Bytes>> {
         let mut client = HeaderMap::new();
         for (name, value) in headers {
             client.append(*name, HeaderValue::from_str(value).expect("literal"));
         }
-        request(spec, Endpoint::ChatCompletions, &RequestId::from_bits(1), &client, Bytes::new(), false)
+        request(spec, question(&client, &RequestId::from_bits(1)))
+    }
+
+    fn question<'a>(client: &'a HeaderMap, id: &'a RequestId) -> Question<'a> {
+        Question {
+            endpoint: Endpoint::ChatCompletions,
+            model: "m",
+            id,
+            client,
+            body: Bytes::new(),
+            stream: false,
+            is_translated: false,
+        }
     }
 
     fn spec(url: &str, source: Source) -> BackendSpec {
@@ -106,7 +156,7 @@ mod tests {
         let is_kept = |kind, stream| {
             let spec = BackendSpec::new("b", "http://host:1".parse().expect("literal"), kind, Source::Static);
             let (id, client) = (RequestId::from_bits(1), HeaderMap::new());
-            let request = request(&spec, Endpoint::ChatCompletions, &id, &client, Bytes::new(), stream);
+            let request = request(&spec, Question { stream, ..question(&client, &id) });
             request.headers().get(header::CONNECTION).is_none()
         };
         assert!(!is_kept(Kind::LlamaCpp, true));
@@ -130,5 +180,33 @@ mod tests {
         configured.forward_client_auth = Some(true);
         assert_eq!(authorization(&configured).as_deref(), Some("Bearer own"));
         assert_eq!(authorization(&spec("http://host:1", Source::Mdns)), None);
+    }
+
+    #[test]
+    fn every_vendor_is_shown_its_key_where_it_looks_for_it() {
+        let clients = [("authorization", "Bearer c"), ("x-api-key", "c"), ("x-goog-api-key", "c"), ("anthropic-beta", "b")];
+        for (kind, header, value) in [
+            (Kind::OpenAi, "authorization", "Bearer own"),
+            (Kind::Anthropic, "x-api-key", "own"),
+            (Kind::Google, "x-goog-api-key", "own"),
+        ] {
+            let mut spec = BackendSpec::new("b", "http://h:1".parse().expect("literal"), kind, Source::Static);
+            spec.key = Some("own".to_owned());
+            let request = sent(&spec, &clients);
+            assert_eq!(request.headers().get(header).map(HeaderValue::as_bytes), Some(value.as_bytes()), "{kind}");
+            let keys = CREDENTIALS.iter().filter(|name| request.headers().contains_key(*name)).count();
+            assert_eq!(keys, 1, "{kind}");
+            assert_eq!(request.headers().contains_key("anthropic-version"), kind == Kind::Anthropic);
+        }
+    }
+
+    #[test]
+    fn a_translated_request_says_nothing_of_its_clients_dialect() {
+        let mut client = HeaderMap::new();
+        client.insert("anthropic-beta", HeaderValue::from_static("x"));
+        client.insert("user-agent", HeaderValue::from_static("cli"));
+        let (spec, id) = (spec("http://h:1", Source::Static), RequestId::from_bits(1));
+        let sent = request(&spec, Question { is_translated: true, ..question(&client, &id) });
+        assert!(!sent.headers().contains_key("anthropic-beta") && sent.headers().contains_key("user-agent"));
     }
 }

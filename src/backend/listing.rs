@@ -26,6 +26,7 @@ fn model(entry: &Value, kind: Kind) -> Option<Model> {
         .or_else(|| number("/context_length"))
         .or_else(|| number("/context_window"))
         .or_else(|| number("/meta/n_ctx_train"));
+    model.weights.bytes = number("/meta/size").unwrap_or(0);
     let capable = |key: &str| entry.pointer("/capabilities").and_then(|all| all.get(key)).and_then(Value::as_bool);
     model.vision = Support::known(capable("vision"));
     model.tools = Support::known(capable("tools"));

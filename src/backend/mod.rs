@@ -1,11 +1,13 @@
 //! How to speak to each kind of backend: its paths, its key, what it says of its models. The only place that matches on
 //! a backend's kind; it holds no state of its own.
 
+mod anthropic;
 mod ask;
 mod busy;
 mod call;
 mod detect;
 mod doubt;
+mod google;
 mod guess;
 mod listing;
 mod llamacpp;
@@ -25,7 +27,7 @@ use doubt::{Complaints, Doubt};
 
 pub use ask::{Ask, ProbeError};
 pub use busy::{Busy, busy};
-pub use call::request;
+pub use call::{Question, request, ways};
 pub use detect::{Detected, detect};
 
 /// What a check remembers from one time to the next, so that it need not ask again.
@@ -51,11 +53,6 @@ pub struct Found {
     pub slots: Option<u32>,
 }
 
-/// Whether requests to a backend of this kind can be served today.
-pub fn is_supported(kind: Kind) -> bool {
-    !matches!(kind, Kind::Anthropic | Kind::Google)
-}
-
 /// Checks a backend: is it up, and what does it offer?
 ///
 /// # Errors
@@ -75,6 +72,8 @@ pub async fn probe(
             Kind::Ollama => (ollama::PS, ollama::probe(&ask, started, &mut memory.ollama, &mut doubt).await),
             Kind::LlamaCpp => (llamacpp::PROPS, llamacpp::probe(&ask, started, &mut memory.llamacpp, &mut doubt).await),
             Kind::LmStudio => (lmstudio::NATIVE, lmstudio::probe(&ask, started, &mut doubt).await),
+            Kind::Anthropic => ("/v1/models", anthropic::probe(&ask, started).await),
+            Kind::Google => ("/v1beta/models", google::probe(&ask, started).await),
             _ => ("/v1/models", listing::probe(&ask, started, spec.kind).await),
         }
     };

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::Found;
 use super::ask::{Ask, ProbeError};
 use super::doubt::Doubt;
-use crate::fleet::{Model, Support};
+use crate::fleet::{Model, Support, Weights};
 
 pub(super) use ps::PS;
 
@@ -36,6 +36,8 @@ pub(super) async fn probe(
     // One that was not shown in time is asked for again at the next check; until then only its name is known.
     let model = |tag: &(String, String)| shown.0.get(tag).cloned().unwrap_or_else(|| Model::named(tag.0.as_str()));
     let mut models: Vec<Model> = tags.iter().map(model).collect();
+    let mut weights = body.as_ref().map(weights).unwrap_or_default();
+    models.iter_mut().for_each(|model| model.weights = weights.remove(model.id.as_str()).unwrap_or_default());
     if let Some(running) = running {
         models.iter_mut().for_each(|model| running.apply(model));
     }
@@ -60,6 +62,27 @@ async fn show(ask: &Ask<'_>, tags: &[(String, String)], shown: &mut Shown) {
             shown.0.insert(tag, model);
         }
     }
+}
+
+/// What each of a list says of its weights, by name.
+fn weights(body: &Value) -> HashMap<&str, Weights> {
+    let list = body.get("models").and_then(Value::as_array).into_iter().flatten();
+    let entry = |entry: &'_ Value| {
+        let text = |path: &str| entry.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+        Weights {
+            digest: text("/digest"),
+            bytes: entry.get("size").and_then(Value::as_u64).unwrap_or(0),
+            format: text("/details/format"),
+            family: text("/details/family"),
+            parameters: text("/details/parameter_size"),
+            quantisation: text("/details/quantization_level"),
+        }
+    };
+    list.filter_map(|value| {
+        let name = value.get("name").or_else(|| value.get("model")).and_then(Value::as_str)?;
+        Some((name, entry(value)))
+    })
+    .collect()
 }
 
 /// (name, digest) of every model.

@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::Config;
 use super::environment::Lookup;
-use crate::backend::is_supported;
 use crate::fleet::{BackendSpec, InvalidUrl, Kind, Source, Tier, Zone, root_url};
 
 /// Something that is left out, and why: one line.
@@ -69,9 +68,6 @@ impl Config {
 
 impl Backend {
     fn spec(&self, lookup: &Lookup<'_>) -> Result<BackendSpec, Warning> {
-        if !is_supported(self.kind) {
-            return Err(format!("backend `{}` is left out: type `{}` is not served yet", self.name, self.kind));
-        }
         let url = root_url(&self.url).map_err(|InvalidUrl(problem)| format!("backend `{}`: {problem}", self.name))?;
         let key = match self.api_key_env.as_deref().map(str::trim).filter(|name| !name.is_empty()) {
             None => None,
@@ -116,6 +112,6 @@ mod tests {
         let (specs, _) = config.backend_specs(&|name| (name == "K").then(|| "sk-1\n".to_owned()));
         assert_eq!(specs[1].key.as_deref(), Some("sk-1"));
         assert_eq!((specs[1].zone, specs[1].url.as_str()), (Zone::Open, "https://api.openai.com/"));
-        assert_eq!(specs.len(), 2, "no part speaks to anthropic yet");
+        assert_eq!(specs.len(), 3);
     }
 }

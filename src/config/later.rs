@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::Config;
-use crate::backend::is_supported;
 
 /// `[budget]` or `[routing.budget]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -107,8 +106,5 @@ pub(super) fn without_effect(config: &Config, set: &Table) -> Vec<String> {
     note(keys.iter().any(|key| key.requests_per_minute.is_some()), "auth.client_keys.requests_per_minute");
     note(keys.iter().any(|key| key.tokens_per_minute.is_some()), "auth.client_keys.tokens_per_minute");
     note(policies.iter().any(|policy| policy.max_cost_per_request.is_some()), "routing.policies.max_cost_per_request");
-    for backend in config.backends.iter().filter(|backend| !is_supported(backend.kind)) {
-        names.push(format!("backend `{}` (type {})", backend.name, backend.kind));
-    }
     names
 }

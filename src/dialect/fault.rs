@@ -1,9 +1,16 @@
-//! Errors as OpenAI's dialect tells them: one shape for every refusal, whole or inside a stream. What went wrong is
-//! decided elsewhere; no message here holds a URL, a key or a word of a prompt.
+//! Errors: what is told of every refusal. How a dialect writes it, whole or inside a stream, is in `shape`; what a backend
+//! wrote is read in `told`. What went wrong is decided elsewhere; no message here holds a URL, a key or a word of a prompt.
+
+mod shape;
+mod told;
+
+use std::borrow::Cow;
 
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
+
+use crate::exchange::{Dialect, Endpoint};
 
 /// An error as a client sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -11,13 +18,13 @@ pub struct Fault {
     /// The HTTP status.
     pub status: StatusCode,
     /// `error.code`.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// `error.type`.
-    pub kind: &'static str,
+    pub kind: Cow<'static, str>,
     /// `error.message`: what is wrong, and where possible what to change.
     pub message: String,
     /// `error.param`.
-    pub param: Option<&'static str>,
+    pub param: Option<Cow<'static, str>>,
     /// What a program may want to know besides.
     pub context: Option<Value>,
     /// `Retry-After`, in seconds.
@@ -41,6 +48,7 @@ fn shown(name: &str) -> &str {
 
 impl Fault {
     fn new(status: StatusCode, code: &'static str, kind: &'static str, message: impl Into<String>) -> Self {
+        let (code, kind) = (code.into(), kind.into());
         Fault { status, code, kind, message: message.into(), param: None, context: None, retry_after: None }
     }
 
@@ -91,12 +99,17 @@ impl Fault {
             format!("Model '{model}' not found. Available: {}{more}", listed.join(", "))
         };
         let fault = Self::new(StatusCode::NOT_FOUND, "model_not_found", CLIENT, message);
-        Fault { param: Some("model"), ..fault }
+        Fault { param: Some("model".into()), ..fault }
     }
 
     /// There is no such path or thing.
     pub fn not_found(what: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", CLIENT, what)
+    }
+
+    /// There is such a thing elsewhere, but not here.
+    pub fn not_offered(what: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", CLIENT, what)
     }
 
     /// The path exists, but not for this method.
@@ -241,27 +254,42 @@ impl Fault {
         Fault { retry_after: Some(seconds), ..self }
     }
 
-    /// The body of the reply: one line of JSON. The context stands inside the error and beside it.
-    pub fn body(&self) -> Bytes {
-        Bytes::from(self.to_json().to_string())
+    /// What `backend` lacks to be asked in its own dialect: `fields` has no word there.
+    pub fn untranslatable(dialect: Dialect, fields: &[String]) -> Self {
+        let fields: Vec<&str> = fields.iter().map(|field| shown(field)).take(MAX_LISTED).collect();
+        let message = format!(
+            "This request cannot be translated for a backend that speaks {}: {}. Leave that out, or ask for a model whose \
+             backend speaks the dialect of the request",
+            dialect.as_str(),
+            fields.join(", ")
+        );
+        Self::new(StatusCode::BAD_REQUEST, "unsupported_parameter", CLIENT, message)
+            .with_context(json!({ "unsupported": fields }))
     }
 
-    /// The error as an event of a stream that has begun; nothing follows it, `[DONE]` least of all. Where the stream was
+    /// No backend of the model has the endpoint; `kinds` do.
+    pub fn not_implemented(model: &str, endpoint: Endpoint, kinds: &[&str]) -> Self {
+        let (model, path) = (shown(model), endpoint.path("{model}"));
+        let message =
+            format!("No backend of model '{model}' has {path}. Backends that do: {}", kinds.join(", "));
+        Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", CLIENT, message)
+            .with_context(json!({ "backend_types": kinds }))
+    }
+
+    /// The body of the reply, as `dialect` writes it: one line of JSON.
+    pub fn body(&self, dialect: Dialect) -> Bytes {
+        shape::body(self, dialect)
+    }
+
+    /// The error inside a stream of `dialect` that has begun; nothing follows it, `[DONE]` least of all. Where the stream was
     /// cut inside an event (`at_boundary` is false), that event is ended first.
-    pub fn event(&self, at_boundary: bool) -> Bytes {
-        let end = if at_boundary { "" } else { "\n\n" };
-        Bytes::from(format!("{end}data: {}\n\n", self.to_json()))
+    pub fn event(&self, dialect: Dialect, at_boundary: bool) -> Bytes {
+        shape::event(self, dialect, at_boundary)
     }
 
-    fn to_json(&self) -> Value {
-        let mut error = json!({ "message": self.message, "type": self.kind, "param": self.param, "code": self.code });
-        match &self.context {
-            None => json!({ "error": error }),
-            Some(context) => {
-                error["context"] = context.clone();
-                json!({ "error": error, "context": context })
-            }
-        }
+    /// What a backend of any kind meant that answered with `status` and `body`.
+    pub fn told(status: StatusCode, body: &[u8]) -> Self {
+        told::read(status, body)
     }
 }
 
@@ -273,15 +301,17 @@ mod tests {
         String::from_utf8(bytes.to_vec()).expect("text")
     }
 
+    const OPENAI: Dialect = Dialect::OpenAi;
+
     #[test]
     fn the_shape_is_openais() {
         let fault = Fault::model_not_found("x", ["a", "b"]);
         assert_eq!(
-            text(fault.body()),
+            text(fault.body(OPENAI)),
             r#"{"error":{"message":"Model 'x' not found. Available: a, b","type":"invalid_request_error","param":"model","code":"model_not_found"}}"#
         );
         assert_eq!(
-            text(Fault::bad_request("`model` is required").body()),
+            text(Fault::bad_request("`model` is required").body(OPENAI)),
             r#"{"error":{"message":"`model` is required","type":"invalid_request_error","param":null,"code":"bad_request"}}"#
         );
     }
@@ -290,7 +320,7 @@ mod tests {
     fn a_context_stands_in_both_places() {
         let context = json!({ "rejection_reasons": [] });
         let body: Value =
-            serde_json::from_slice(&Fault::rejected_by_policy("m", "privacy", context.clone()).body()).expect("JSON");
+            serde_json::from_slice(&Fault::rejected_by_policy("m", "privacy", context.clone()).body(OPENAI)).expect("JSON");
         assert_eq!(body["context"], context);
         assert_eq!(body["error"]["context"], context);
         assert_eq!(body["error"]["type"], "service_unavailable");
@@ -318,7 +348,7 @@ mod tests {
             (Fault::gateway_timeout("m", 300), 504, "gateway_timeout", SERVER),
         ];
         for (fault, status, code, kind) in cases {
-            assert_eq!((fault.status.as_u16(), fault.code, fault.kind), (status, code, kind), "{}", fault.message);
+            assert_eq!((fault.status.as_u16(), &*fault.code, &*fault.kind), (status, code, kind), "{}", fault.message);
         }
     }
 
@@ -340,10 +370,10 @@ mod tests {
     #[test]
     fn an_event_is_one_line_and_ends_what_was_cut() {
         let fault = Fault::stream_cut("two\nlines");
-        let event = text(fault.event(true));
+        let event = text(fault.event(OPENAI, true));
         assert!(event.starts_with("data: {\"error\":") && event.ends_with("}\n\n"), "{event}");
         assert_eq!(event.matches('\n').count(), 2);
-        assert_eq!(text(fault.event(false)), format!("\n\n{event}"));
+        assert_eq!(text(fault.event(OPENAI, false)), format!("\n\n{event}"));
         assert!(!event.contains("[DONE]"));
     }
 }

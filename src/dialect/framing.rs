@@ -1,12 +1,14 @@
 //! Where server-sent events begin and end, however their bytes are cut into chunks. It keeps a copy of one event's data
 //! at most, bounded; it changes nothing and holds nothing back.
 
-/// Data of one event beyond this many bytes is not looked at.
+/// Data of one event beyond this many bytes is not looked at, unless somebody says otherwise.
 const MAX_EVENT: usize = 64 * 1024;
 
 /// Finds the events of a stream.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Events {
+    /// The largest event that is kept, in bytes.
+    most: usize,
     /// The line that is not complete yet.
     line: Vec<u8>,
     /// The `data` lines of the event that is not complete yet.
@@ -15,13 +17,32 @@ pub(super) struct Events {
     has_data: bool,
     /// A line of any kind was seen since the last blank line.
     has_lines: bool,
-    /// The event is larger than [`MAX_EVENT`]: it is counted, but its data is not kept.
+    /// The event is larger than that: it is counted, but its data is not kept.
     too_large: bool,
     /// The last byte was a carriage return, which a line feed may complete.
     after_return: bool,
 }
 
+impl Default for Events {
+    fn default() -> Self {
+        Events::up_to(MAX_EVENT)
+    }
+}
+
 impl Events {
+    /// Keeps events of up to `most` bytes.
+    pub(super) fn up_to(most: usize) -> Self {
+        Events {
+            most,
+            line: Vec::new(),
+            data: Vec::new(),
+            has_data: false,
+            has_lines: false,
+            too_large: false,
+            after_return: false,
+        }
+    }
+
     /// Takes the next bytes; `each` is called with the data of every event that they complete. An event too large to be
     /// kept is told as empty data.
     pub(super) fn push(&mut self, mut bytes: &[u8], mut each: impl FnMut(&[u8])) {
@@ -37,7 +58,7 @@ impl Events {
             self.after_return = bytes[end] == b'\r' && end + 1 == bytes.len();
             bytes = &bytes[end + 1 + usize::from(pair)..];
         }
-        if self.line.len() + bytes.len() > MAX_EVENT {
+        if self.line.len() + bytes.len() > self.most {
             self.too_large = true;
             self.line.truncate(b"data:".len());
             let missing = b"data:".len() - self.line.len();
@@ -72,7 +93,7 @@ impl Events {
         let Some(value) = line.strip_prefix(b"data:") else { return };
         let value = value.strip_prefix(b" ").unwrap_or(value);
         self.has_data = true;
-        if self.data.len() + value.len() > MAX_EVENT {
+        if self.data.len() + value.len() > self.most {
             self.too_large = true;
         }
         if self.too_large {
@@ -93,6 +114,58 @@ impl Events {
         self.has_data = false;
         self.has_lines = false;
         self.too_large = false;
+    }
+}
+
+/// Finds the lines of a stream of JSON.
+#[derive(Debug)]
+pub(super) struct Lines {
+    /// The largest line that is kept, in bytes.
+    most: usize,
+    /// The line that is not complete yet.
+    line: Vec<u8>,
+    too_large: bool,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Lines::up_to(MAX_EVENT)
+    }
+}
+
+impl Lines {
+    /// Keeps lines of up to `most` bytes.
+    pub(super) fn up_to(most: usize) -> Self {
+        Lines { most, line: Vec::new(), too_large: false }
+    }
+
+    /// Takes the next bytes; `each` is called with every line that they complete, but for blank ones. A line too large to
+    /// be kept is told as empty.
+    pub(super) fn push(&mut self, mut bytes: &[u8], each: &mut impl FnMut(&[u8])) {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
+            self.keep(&bytes[..end]);
+            if self.too_large || !self.line.trim_ascii().is_empty() {
+                each(self.line.trim_ascii());
+            }
+            self.line.clear();
+            self.too_large = false;
+            bytes = &bytes[end + 1..];
+        }
+        self.keep(bytes);
+    }
+
+    /// Whether the stream is between two lines.
+    pub(super) fn at_boundary(&self) -> bool {
+        self.line.is_empty() && !self.too_large
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        self.too_large |= self.line.len() + bytes.len() > self.most;
+        if self.too_large {
+            self.line.clear();
+        } else {
+            self.line.extend_from_slice(bytes);
+        }
     }
 }
 

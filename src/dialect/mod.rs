@@ -1,18 +1,25 @@
 //! The protocols that clients and backends speak, as pure functions of bytes: what a body asks for, what its prompt is
-//! known by, how one value in it is changed, what a reply says in passing, and how an error is told. No request is sent and nothing is awaited here.
-//!
-//! OpenAI's dialect is the one that is spoken; its endpoints are those of [`crate::exchange::Endpoint`].
+//! known by, how one value in it is changed, what a reply says in passing, how an error is told, and how all of it is said
+//! in another dialect. No request is sent and nothing is awaited here.
 
+pub mod anthropic;
 pub mod chat;
 pub mod fault;
 mod framing;
+pub mod google;
 pub mod inspect;
 pub mod observe;
+pub mod ollama;
+pub mod openai;
 mod prefix;
+pub mod responses;
 mod splice;
+pub mod translate;
 
+pub use chat::Label;
 pub use fault::Fault;
-pub use inspect::{BadRequest, Inspection, inspect};
+pub use inspect::{BadRequest, Inspection, ModelAt, inspect};
 pub use observe::{Observed, Observer, ReplyKind, Usage};
 pub use prefix::{Named, prefix_of};
 pub use splice::splice;
+pub use translate::{Flow, Translated, Translation, Untranslated, Ways, count_told, translate};

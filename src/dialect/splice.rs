@@ -1,19 +1,22 @@
 //! Changing the value of `model` in a body and nothing else. It parses nothing but that value.
 
-use std::ops::Range;
-
 use bytes::{BufMut, Bytes, BytesMut};
 
-/// `body` with `model` in place of the JSON string at `span`, as [`super::inspect()`] measured it. Where it says that
+use super::inspect::ModelAt;
+
+/// `body` with `model` in place of the one that stands at `at`, as [`super::inspect()`] measured it. Where it says that
 /// already, the same bytes come back, uncopied.
 ///
 /// # Panics
-/// If `span` was not measured on `body`.
-pub fn splice(body: &Bytes, span: Range<usize>, model: &str) -> Bytes {
-    if says(&body[span.clone()], model) {
-        return body.clone();
-    }
-    let value = serde_json::Value::from(model).to_string();
+/// If `at` was not measured on `body`.
+pub fn splice(body: &Bytes, at: &ModelAt, model: &str) -> Bytes {
+    let (span, value) = match at {
+        ModelAt::Path => return body.clone(),
+        ModelAt::Json(span) if says(&body[span.clone()], model) => return body.clone(),
+        ModelAt::Form(span) if &body[span.clone()] == model.as_bytes() => return body.clone(),
+        ModelAt::Json(span) => (span, serde_json::Value::from(model).to_string()),
+        ModelAt::Form(span) => (span, model.to_owned()),
+    };
     let mut changed = BytesMut::with_capacity(body.len() - span.len() + value.len());
     changed.put_slice(&body[..span.start]);
     changed.put_slice(value.as_bytes());
@@ -41,8 +44,8 @@ mod tests {
 
     fn spliced(body: &str, model: &str) -> (Bytes, Bytes) {
         let body = Bytes::copy_from_slice(body.as_bytes());
-        let found = inspect(Endpoint::ChatCompletions, None, &body).expect("a request");
-        let changed = splice(&body, found.model_span, model);
+        let found = inspect(Endpoint::ChatCompletions, None, None, &body).expect("a request");
+        let changed = splice(&body, &found.model_at, model);
         (body, changed)
     }
 

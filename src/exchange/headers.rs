@@ -12,6 +12,13 @@ pub fn goes_to_backends(name: &HeaderName) -> bool {
     PASSED.contains(name) || PASSED_PREFIXES.iter().any(|prefix| name.as_str().starts_with(prefix))
 }
 
+/// Where keys stand, in one dialect or another. They go nowhere unless somebody decides so.
+pub const CREDENTIALS: [HeaderName; 3] = [header::AUTHORIZATION, X_API_KEY, X_GOOG_API_KEY];
+/// Anthropic's.
+pub const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+/// Google's.
+pub const X_GOOG_API_KEY: HeaderName = HeaderName::from_static("x-goog-api-key");
+
 /// In which a client names its conversation. Peers go by it.
 const SESSION: &str = "x-claude-code-session-id";
 

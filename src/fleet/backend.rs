@@ -65,6 +65,11 @@ impl Kind {
         KINDS.iter().map(|(_, name)| *name)
     }
 
+    /// Every kind, in the order in which they are listed to users.
+    pub fn all() -> impl Iterator<Item = Kind> {
+        KINDS.iter().map(|(kind, _)| *kind)
+    }
+
     /// Own hardware or a paid API.
     pub fn locality(self) -> Locality {
         match self {
@@ -311,7 +316,8 @@ pub fn root_url(text: &str) -> Result<url::Url, InvalidUrl> {
         return invalid("a URL may not hold credentials: name a variable in `api_key_env`".to_owned());
     }
     let path = url.path().trim_end_matches('/');
-    let root = path.strip_suffix("/v1").unwrap_or(path).trim_end_matches('/').to_owned();
+    let version = ["/v1", "/v1beta"].iter().find_map(|version| path.strip_suffix(version));
+    let root = version.unwrap_or(path).trim_end_matches('/').to_owned();
     url.set_path(&root);
     url.set_query(None);
     url.set_fragment(None);
@@ -352,6 +358,7 @@ mod tests {
         for (text, root) in [
             ("http://h:11434/", "http://h:11434/"),
             ("https://api.openai.com/v1/", "https://api.openai.com/"),
+            ("https://g.example/v1beta", "https://g.example/"),
             ("http://h/openai/v1", "http://h/openai"),
             ("http://h/v1/v1x", "http://h/v1/v1x"),
             (" http://[::1]:8080/ ", "http://[::1]:8080/"),

@@ -6,11 +6,13 @@ mod digest;
 mod facts;
 mod load;
 mod model;
+mod name;
 mod needs;
 mod pace;
 mod peer;
 mod policy;
 mod prefix;
+mod speech;
 
 pub use backend::{
     BackendSpec, InvalidUrl, Kind, Locality, NAME_LIMIT, Source, Status, UnknownKind, fit_name, is_fit_name, root_url,
@@ -19,9 +21,11 @@ pub use breaker::{Breaker, Standing, Trouble};
 pub use digest::{Digest, InvalidDigest, MAX_HASHES, Recent};
 pub use facts::{BackendAbout, BackendFacts, ModelFacts, Server};
 pub use load::Load;
-pub use model::{Model, Residency, Support};
+pub use model::{Model, Residency, Support, Weights};
+pub use name::{Identity, Likeness, Size};
 pub use needs::Needs;
 pub use pace::{FASTEST, Pace};
 pub use peer::{PEER_SERVICE, PeerId, PeerState};
 pub use policy::{Tier, TierOutOfRange, UnknownZone, Zone};
 pub use prefix::{MAX_LANDMARKS, Mark, Piece, Prefix};
+pub use speech::Speech;

@@ -92,6 +92,43 @@ pub struct Model {
     /// Whether it is in memory there.
     #[serde(skip_serializing_if = "Residency::is_unknown")]
     pub residency: Residency,
+    /// What its weights are, where its server says.
+    #[serde(skip_serializing_if = "Weights::is_unknown")]
+    pub weights: Weights,
+}
+
+/// What the weights of a model are, as its server says. What is empty nobody said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Weights {
+    /// By which the same file is known everywhere.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+    /// Bytes on disk; 0 = nobody said.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub bytes: u64,
+    /// As `gguf`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub format: String,
+    /// As `llama`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub family: String,
+    /// As `3.2B`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub parameters: String,
+    /// As `Q4_K_M`.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub quantisation: String,
+}
+
+impl Weights {
+    fn is_unknown(&self) -> bool {
+        *self == Weights::default()
+    }
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Model {

@@ -6,12 +6,11 @@ use http::StatusCode;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
+use super::asking::{Asked, NotAsked};
 use super::lesson::Sent;
 use super::outcome::{Answer, Miss, Step};
 use super::waiting::Grant;
 use super::{Ask, Gateway, left};
-use crate::backend;
-use crate::dialect;
 use crate::env::ExchangeError;
 use crate::exchange::{Cut, Hop, Origin, Refusal, Reply};
 use crate::mesh::ForwardError;
@@ -102,29 +101,32 @@ impl Gateway {
     }
 
     async fn attempt_here(&self, mut lease: InFlight, step: &Step, ask: &Ask<'_>) -> Result<Answer, Miss> {
-        let Ask { request, asked, .. } = ask;
+        let asked = ask.asked;
         if asked.stream {
             lease.will_stream(&step.planned.served, step.planned.estimate.stuck_after);
         }
         let sent = Sent::now(lease.entry(), &step.planned.served, ask.prefix, asked.needs.prompt_bytes);
         lease.sends(&step.planned.served);
         let started = Instant::now();
-        let body = dialect::splice(&request.body, asked.model_span.clone(), &step.planned.served.id);
-        let (spec, stream) = (&lease.entry().spec, asked.stream);
-        let outgoing = backend::request(spec, request.endpoint, &request.id, &request.headers, body, stream);
-        let reply = match tokio::time::timeout_at(step.deadline, self.http.send(outgoing)).await {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(ExchangeError::Connect(why))) => {
+        let Asked { reply, tally } = match self.ask(lease.entry(), step, ask).await {
+            Ok(asked) => asked,
+            Err(NotAsked::Exchange(ExchangeError::Connect(why))) => {
                 lease.refused();
                 return Err(Miss::Unreachable(why));
             }
-            Ok(Err(ExchangeError::Broken(why))) => {
+            Err(NotAsked::Exchange(ExchangeError::Broken(why))) => {
                 lease.broken();
                 return Err(Miss::Broken(why));
             }
-            Err(_) => {
+            Err(NotAsked::Silent) => {
                 lease.silent();
                 return Err(Miss::Silent(started.elapsed()));
+            }
+            Err(NotAsked::Miss(miss)) => {
+                if matches!(miss, Miss::Broken(_)) {
+                    lease.failed();
+                }
+                return Err(miss);
             }
         };
         let status = reply.status();
@@ -139,11 +141,16 @@ impl Gateway {
             Miss::Silent(_) => lease.silent(),
             _ => lease.broken(),
         })?;
-        if is_temporary(status) {
+        answer.tally = tally;
+        if is_temporary(status) || is_our_key_refused(status, lease.entry()) {
             // What is kept in hand must keep no slot: somebody else may be waiting for it, with ours in hand.
             return Err(Miss::Later(Box::new(answer)));
         }
-        if status.is_success() && !asked.stream && !looks_like_json(answer.first.as_deref()) {
+        if status.is_success()
+            && !asked.stream
+            && ask.request.endpoint.answers_json()
+            && !looks_like_json(answer.first.as_deref())
+        {
             lease.failed();
             return Err(Miss::Broken("what came is not JSON".to_owned()));
         }
@@ -169,6 +176,13 @@ fn before_us(left: Duration) -> Duration {
 /// A client's mistake is the same everywhere; these are not mistakes.
 fn is_temporary(status: StatusCode) -> bool {
     matches!(status, StatusCode::REQUEST_TIMEOUT | StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS)
+}
+
+/// A key of ours that a vendor refuses is no mistake of the client's: somebody else may serve it.
+fn is_our_key_refused(status: StatusCode, entry: &Entry) -> bool {
+    let is_about_keys =
+        matches!(status, StatusCode::UNAUTHORIZED | StatusCode::PAYMENT_REQUIRED | StatusCode::FORBIDDEN);
+    is_about_keys && entry.spec.key.is_some()
 }
 
 fn looks_like_json(first: Option<&[u8]>) -> bool {
@@ -198,6 +212,7 @@ async fn first_byte(reply: Reply, started: Instant, deadline: Instant) -> Result
         lease: None,
         away: None,
         lesson: None,
+        tally: None,
         ttft: started.elapsed(),
     })
 }

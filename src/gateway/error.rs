@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use http::header;
 
+use super::asking::kinds_having;
 use super::outcome::{Miss, Missed};
 use super::record::Trip;
 use crate::dialect::{BadRequest, Fault};
-use crate::exchange::{Refusal, RefusalReason, Reply};
+use crate::exchange::{Dialect, Endpoint, Refusal, RefusalReason, Reply};
 use crate::fleet::Model;
 use crate::queue::Priority;
 use crate::route::{Plan, Verdict};
@@ -45,7 +46,13 @@ pub(super) struct Told {
 
 impl Failure {
     /// As a client is told. `every_model` is all that could have been asked for, sorted by name.
-    pub(super) fn told(self, trip: &Trip, every_model: impl Fn() -> Vec<Arc<Model>>, patience: Duration) -> Told {
+    pub(super) fn told(
+        self,
+        trip: &Trip,
+        every_model: impl Fn() -> Vec<Arc<Model>>,
+        patience: Duration,
+        endpoint: Endpoint,
+    ) -> Told {
         let fault = match self {
             Failure::Bad(bad) => Fault::bad_request(bad.to_string()),
             Failure::Overloaded(limit) => Fault::too_many_requests_at_once(limit),
@@ -58,8 +65,8 @@ impl Failure {
             Failure::NobodyLeft(plan) => Fault::no_healthy_backend(&trip.asked, plan.context()),
             Failure::Draining => Fault::draining(),
             Failure::Forbidden { caller, model } => forbidden(&caller, &model),
-            Failure::NoCandidate(plan) => return no_candidate(&plan, &trip.asked, every_model),
-            Failure::AllMissed(missed) => all_missed(&missed, trip, patience),
+            Failure::NoCandidate(plan) => return no_candidate(&plan, &trip.asked, every_model, endpoint),
+            Failure::AllMissed(missed) => all_missed(&missed, trip, patience, endpoint),
         };
         Told { fault, rejection: None }
     }
@@ -89,8 +96,11 @@ impl Failure {
             Failure::AllMissed(missed) => {
                 let last = missed.iter().rfind(|missed| !missed.miss.is_busy());
                 let is_late = last.is_some_and(|missed| missed.miss.is_late());
-                let reason = if is_late { RefusalReason::Late } else { RefusalReason::Failed };
-                (reason, last.map(ToString::to_string).unwrap_or_default())
+                match last.map(|missed| &missed.miss) {
+                    Some(Miss::Unfit(fault)) => (RefusalReason::Unfit, fault.message.clone()),
+                    _ if is_late => (RefusalReason::Late, last.map(ToString::to_string).unwrap_or_default()),
+                    _ => (RefusalReason::Failed, last.map(ToString::to_string).unwrap_or_default()),
+                }
             }
         };
         Refusal { reason, message, load: None, left_alone }
@@ -110,8 +120,14 @@ pub(super) fn forbidden(caller: &str, model: &str) -> Fault {
 }
 
 /// What is told where the plan has nobody to try.
-pub(super) fn no_candidate(plan: &Plan, asked: &str, every_model: impl Fn() -> Vec<Arc<Model>>) -> Told {
+pub(super) fn no_candidate(
+    plan: &Plan,
+    asked: &str,
+    every_model: impl Fn() -> Vec<Arc<Model>>,
+    endpoint: Endpoint,
+) -> Told {
     let fault = match plan.verdict() {
+        Verdict::NoEndpoint => Fault::not_implemented(asked, endpoint, &kinds_having(endpoint)),
         Verdict::Incapable(missing) => {
             let fault = Fault::capability_mismatch(asked, &missing);
             match plan.too_long() {
@@ -141,12 +157,15 @@ fn names<'m>(models: impl Iterator<Item = &'m Arc<Model>>) -> Vec<&'m str> {
     names
 }
 
-fn all_missed(missed: &[Missed], trip: &Trip, patience: Duration) -> Fault {
+fn all_missed(missed: &[Missed], trip: &Trip, patience: Duration, endpoint: Endpoint) -> Fault {
     let Some(last) = missed.iter().rfind(|missed| !missed.miss.is_busy()) else {
         let told = missed.iter().filter_map(Missed::told).map(|load| load.expected_wait());
         return Fault::busy(&trip.asked, whole_seconds(told.min().unwrap_or_default().min(patience)));
     };
     match &last.miss {
+        Miss::Unfit(fault) => (**fault).clone(),
+        Miss::NoEndpoint => Fault::not_implemented(&trip.asked, endpoint, &kinds_having(endpoint)),
+        Miss::Refused(refusal) if refusal.reason == RefusalReason::Unfit => Fault::bad_request(refusal.message.clone()),
         miss if miss.is_late() => Fault::gateway_timeout(&trip.asked, patience.as_secs()),
         Miss::Refused(refusal) if refusal.reason == RefusalReason::Policy => {
             Fault::forbidden_elsewhere(last.to_string())
@@ -156,8 +175,8 @@ fn all_missed(missed: &[Missed], trip: &Trip, patience: Duration) -> Fault {
 }
 
 /// The fault as a reply.
-pub(super) fn reply(fault: &Fault) -> Reply {
-    let mut reply = Reply::new(crate::exchange::full(fault.body()));
+pub(super) fn reply(fault: &Fault, dialect: Dialect) -> Reply {
+    let mut reply = Reply::new(crate::exchange::full(fault.body(dialect)));
     *reply.status_mut() = fault.status;
     let headers = reply.headers_mut();
     headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));

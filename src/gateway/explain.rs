@@ -21,7 +21,7 @@ impl Gateway {
     /// The request is none.
     pub fn explain(&self, request: &Request) -> Result<Value, Box<Fault>> {
         let bad = |error: dialect::BadRequest| Box::new(Fault::bad_request(error.to_string()));
-        let asked = dialect::inspect(request.endpoint, None, &request.body).map_err(bad)?;
+        let asked = dialect::inspect(request.endpoint, request.model.as_deref(), None, &request.body).map_err(bad)?;
         if let Err(Failure::Forbidden { caller, model }) = check_caller(request, &asked) {
             return Err(Box::new(forbidden(&caller, &model)));
         }
@@ -36,7 +36,7 @@ impl Gateway {
         let candidates: Vec<Value> = kept.chain(rejected).collect();
         let refusal = plan.steps.is_empty().then(|| {
             let every_model = || survey::every_model(&self.registry, self.mesh.as_ref());
-            let fault = no_candidate(&plan, &asked.model, every_model).fault;
+            let fault = no_candidate(&plan, &asked.model, every_model, request.endpoint).fault;
             json!({ "status": fault.status.as_u16(), "code": fault.code, "message": fault.message })
         });
         Ok(json!({

@@ -1,6 +1,7 @@
 //! The life of a request: understood, planned, tried on one candidate after the other until one answers, and passed on
 //! as it arrives. A client's request and a peer's come through the same door.
 
+mod asking;
 mod attempt;
 mod error;
 mod explain;
@@ -12,6 +13,8 @@ mod outcome;
 mod record;
 mod reply;
 mod survey;
+mod tally;
+mod translated;
 mod turns;
 mod waiting;
 
@@ -19,7 +22,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use http::header;
 use rand::{RngExt, SeedableRng};
@@ -28,8 +30,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::dialect::{self, Inspection};
-use crate::env::{Dice, Env, HttpExchange};
-use crate::exchange::{Endpoint, Origin, Refusal, Reply, Request, Serve};
+use crate::env::{Clock, Dice, Env, HttpExchange};
+use crate::exchange::{Dialect, Origin, Refusal, Reply, Request, RequestId, Serve};
 use crate::fleet::{Load, Prefix};
 use crate::mesh::Mesh;
 use crate::queue::Queue;
@@ -84,8 +86,11 @@ pub struct Gateway {
     slots: Arc<Semaphore>,
     queue: Arc<Queue<InFlight>>,
     cutting: CancellationToken,
+    clock: Arc<dyn Clock>,
     turn: AtomicU64,
     chance: u64,
+    labels: u64,
+    labelled: AtomicU64,
 }
 
 impl Gateway {
@@ -105,8 +110,11 @@ impl Gateway {
             abroad: Arc::default(),
             mesh,
             http: env.http.clone(),
+            clock: env.clock.clone(),
             turn: AtomicU64::new(0),
             chance: env.seed.fork("routing").random(),
+            labels: env.seed.fork("labels").random(),
+            labelled: AtomicU64::new(0),
         }
     }
 
@@ -120,11 +128,11 @@ impl Gateway {
         let Some(every) = self.manner.heartbeat.filter(|_| may_stream(&request)) else {
             return self.respond(&request).await;
         };
-        let (id, endpoint, body) = (request.id.clone(), request.endpoint, request.body.clone());
+        let (id, asked) = (request.id.clone(), request.clone());
         let mut pending: heartbeat::Pending = Box::pin(async move { self.respond(&request).await });
         match tokio::time::timeout(every, &mut pending).await {
             Ok(reply) => reply,
-            Err(_) if asks_for_a_stream(endpoint, &body) => {
+            Err(_) if asks_for_a_stream(&asked) => {
                 notes::on_waiting(heartbeat::stream_of(pending, every), &id)
             }
             Err(_) => pending.await,
@@ -137,9 +145,9 @@ impl Gateway {
             Ok(reply) => reply,
             Err((failure, trip)) => {
                 let every_model = || survey::every_model(&self.registry, self.mesh.as_ref());
-                let told = failure.told(&trip, every_model, self.manner.patience);
+                let told = failure.told(&trip, every_model, self.manner.patience, request.endpoint);
                 trip.fail(told.fault.status, &told.fault.message);
-                notes::on_fault(&told, &request.id, &self.here())
+                notes::on_fault(&told, request.endpoint.dialect(), &request.id, &self.here())
             }
         }
     }
@@ -162,7 +170,8 @@ impl Gateway {
         let slot =
             self.slots.clone().try_acquire_owned().map_err(|_| Failure::Overloaded(self.manner.max_concurrent))?;
         let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        let asked = dialect::inspect(request.endpoint, content_type, &request.body).map_err(Failure::Bad)?;
+        let asked = dialect::inspect(request.endpoint, request.model.as_deref(), content_type, &request.body)
+            .map_err(Failure::Bad)?;
         trip.understood(&asked, self.manner.log_prompts.then_some(&request.body));
         check_caller(request, &asked)?;
 
@@ -263,6 +272,13 @@ impl Gateway {
         route::plan(intent, chain, &self.rules, world, &mut Chance { turn, dice: &mut dice })
     }
 
+    /// What an answer that is translated here is called.
+    fn label_of(&self, id: &RequestId) -> String {
+        let bits = self.labels ^ self.labelled.fetch_add(1, Ordering::Relaxed).rotate_left(32);
+        let (high, low) = (twox_hash::XxHash3_64::oneshot_with_seed(bits, id.as_str().as_bytes()), bits);
+        RequestId::from_bits(u128::from(high) << 64 | u128::from(low)).as_str()["req-".len()..].to_owned()
+    }
+
     fn patience(&self, request: &Request) -> Duration {
         match &request.origin {
             Origin::Client => self.manner.patience,
@@ -292,7 +308,8 @@ impl Gateway {
         let held =
             reply::Held { lease: answer.lease.take(), away: answer.away.take(), lesson: answer.lesson.take(), slot };
         let bounds = reply::Bounds { patience: self.manner.patience, cutting: self.cutting.clone() };
-        reply::pass_on(answer, headers, trip, held, bounds, is_entry)
+        let to = reply::To { dialect: request.endpoint.dialect(), is_entry };
+        reply::pass_on(answer, headers, trip, held, bounds, to)
     }
 }
 
@@ -337,13 +354,15 @@ impl Gateway {
     }
 }
 
-/// Most requests that want no stream are told apart without reading them.
+/// Most requests that want no stream are told apart without reading them. Ollama's and Google's clients know no comments in
+/// a stream.
 fn may_stream(request: &Request) -> bool {
-    memchr::memmem::find(&request.body, b"\"stream\"").is_some()
+    let knows_comments = !matches!(request.endpoint.dialect(), Dialect::Ollama | Dialect::Google);
+    knows_comments && memchr::memmem::find(&request.body, b"\"stream\"").is_some()
 }
 
-fn asks_for_a_stream(endpoint: Endpoint, body: &Bytes) -> bool {
-    dialect::inspect(endpoint, None, body).is_ok_and(|asked| asked.stream)
+fn asks_for_a_stream(request: &Request) -> bool {
+    dialect::inspect(request.endpoint, None, None, &request.body).is_ok_and(|asked| asked.stream)
 }
 
 /// A client key may be good for some models only.
@@ -367,7 +386,8 @@ fn intent(ask: &Ask<'_>, max_hops: u8) -> Intent {
         Origin::Peer(hop) => (Some(Floors { zone: hop.zone, tier: hop.tier }), false),
     };
     let prompt = prefix.map(|prefix| Prompt { key: prefix.key, bytes: prefix.bytes(), named: prefix.explicit });
-    Intent { needs: asked.needs, prompt, mode, floors, may_hop, may_fall_back: floors.is_none() }
+    let endpoint = Some(request.endpoint);
+    Intent { endpoint, needs: asked.needs, prompt, mode, floors, may_hop, may_fall_back: floors.is_none() }
 }
 
 fn is_false(request: &Request, name: &str) -> bool {

@@ -5,7 +5,7 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use super::error::Told;
 use super::outcome::{Answer, Step};
 use super::record::Trip;
-use crate::exchange::{Reply, RequestId};
+use crate::exchange::{Dialect, Reply, RequestId};
 use crate::route::Place;
 
 const BACKEND: HeaderName = HeaderName::from_static("x-nexus-backend");
@@ -99,8 +99,8 @@ pub(super) fn on_waiting(mut reply: Reply, id: &RequestId) -> Reply {
 }
 
 /// The reply to a request that got no answer.
-pub(super) fn on_fault(told: &Told, id: &RequestId, here: &str) -> Reply {
-    let mut reply = super::error::reply(&told.fault);
+pub(super) fn on_fault(told: &Told, dialect: Dialect, id: &RequestId, here: &str) -> Reply {
+    let mut reply = super::error::reply(&told.fault, dialect);
     put(reply.headers_mut(), REQUEST_ID, id.as_str());
     put(reply.headers_mut(), PEER, here);
     if let Some((summary, details)) = &told.rejection {

@@ -8,6 +8,8 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::lesson::Lesson;
+use super::tally::Tally;
+use crate::dialect::Fault;
 use crate::exchange::{Refusal, RefusalReason, Reply};
 use crate::fleet::Load;
 use crate::registry::{Away, InFlight};
@@ -39,6 +41,8 @@ pub(super) struct Answer {
     pub(super) away: Option<Away>,
     /// What it will teach, where the backend is our own.
     pub(super) lesson: Option<Lesson>,
+    /// What it says was used, where that is not seen in passing.
+    pub(super) tally: Option<Tally>,
     pub(super) ttft: Duration,
 }
 
@@ -62,6 +66,10 @@ pub(super) enum Miss {
     Refused(Refusal),
     /// It is gone since the plan was made.
     Gone,
+    /// The request cannot be put in the words of the backend; this is what is told of it.
+    Unfit(Box<Fault>),
+    /// The backend has no such endpoint.
+    NoEndpoint,
 }
 
 impl Miss {
@@ -139,6 +147,8 @@ impl fmt::Display for Missed {
             Miss::LeftAlone => write!(f, "{place} gave trouble lately and is left alone"),
             Miss::Refused(refusal) => write!(f, "{place} was refused by its peer: {}", refusal.message),
             Miss::Gone => write!(f, "{place} is gone"),
+            Miss::Unfit(fault) => write!(f, "{place} cannot be asked: {}", fault.message),
+            Miss::NoEndpoint => write!(f, "{place} has no such endpoint"),
         }
     }
 }

@@ -18,7 +18,8 @@ use super::lesson::Lesson;
 use super::outcome::Answer;
 use super::record::Trip;
 use crate::dialect::{Fault, Observer, ReplyKind};
-use crate::exchange::{Body, Cut, Reply};
+use super::tally::Tally;
+use crate::exchange::{Body, Cut, Dialect, Reply};
 use crate::registry::{Away, InFlight};
 
 /// What a request holds until its reply ends.
@@ -43,6 +44,14 @@ pub(super) struct Bounds {
     pub(super) cutting: CancellationToken,
 }
 
+/// Who the reply is for.
+pub(super) struct To {
+    /// What they speak.
+    pub(super) dialect: Dialect,
+    /// They are a client, and no peer.
+    pub(super) is_entry: bool,
+}
+
 /// The reply with these headers. At the entry a stream that breaks off ends with an error event; between peers it breaks
 /// off, so that the entry can tell.
 pub(super) fn pass_on(
@@ -51,19 +60,26 @@ pub(super) fn pass_on(
     trip: Trip,
     held: Held,
     bounds: Bounds,
-    is_entry: bool,
+    to: To,
 ) -> Reply {
     let (mut parts, inner) = answer.reply.into_parts();
     parts.headers = headers;
     let content_type = parts.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());
-    let is_stream = content_type.is_some_and(|value| value.starts_with(b"text/event-stream"));
+    let kind = match content_type {
+        Some(value) if value.starts_with(b"text/event-stream") => ReplyKind::Stream,
+        Some(value) if value.starts_with(b"application/x-ndjson") => ReplyKind::Lines,
+        _ => ReplyKind::Whole,
+    };
+    let is_stream = kind != ReplyKind::Whole;
     let now = Instant::now();
     let body = Passing {
         inner,
         first: answer.first,
-        observer: Some(Observer::new(if is_stream { ReplyKind::Stream } else { ReplyKind::Whole })),
+        observer: Some(Observer::new(kind, to.dialect)),
+        tally: answer.tally,
+        dialect: to.dialect,
         is_stream,
-        speaks_events: is_stream && is_entry,
+        speaks_events: is_stream && to.is_entry,
         is_success: parts.status.is_success(),
         patience: bounds.patience,
         last_byte: now,
@@ -83,6 +99,8 @@ struct Passing {
     inner: Body,
     first: Option<Bytes>,
     observer: Option<Observer>,
+    tally: Option<Tally>,
+    dialect: Dialect,
     is_stream: bool,
     speaks_events: bool,
     is_success: bool,
@@ -195,13 +213,13 @@ impl Passing {
             match cut {
                 Cut::Shutdown => {}
                 Cut::Idle => lease.silent(),
-                Cut::Backend | Cut::Peer => lease.broken(),
+                Cut::Backend | Cut::Garbled | Cut::Peer => lease.broken(),
             }
         }
         let at_boundary = self.settle(Some(&cut.to_string()));
         if self.speaks_events {
             // What has been sent cannot be taken back; the client is told in the stream that it is not all.
-            return Some(Ok(Frame::data(Fault::stream_cut(&cut.to_string()).event(at_boundary))));
+            return Some(Ok(Frame::data(Fault::stream_cut(&cut.to_string()).event(self.dialect, at_boundary))));
         }
         Some(Err(cut))
     }
@@ -209,7 +227,8 @@ impl Passing {
     /// Gives back what the request held and writes down what happened. Says whether a stream stood between two events.
     fn settle(&mut self, error: Option<&str>) -> bool {
         self.ended = true;
-        let observed = self.observer.take().map(Observer::finish).unwrap_or_default();
+        let mut observed = self.observer.take().map(Observer::finish).unwrap_or_default();
+        observed.usage = self.tally.take().and_then(|tally| tally.get()).or(observed.usage);
         if let Some(Held { lease: Some(mut lease), lesson, .. }) = self.held.take() {
             let is_whole = error.is_none() && self.is_success;
             if is_whole {

@@ -11,7 +11,7 @@ use http_body_util::{BodyExt, Full, StreamBody};
 
 use super::*;
 use crate::env::{ExchangeError, NoMdns, RealDisk, RealNet, Seed, Tasks, WallClock};
-use crate::exchange::RequestId;
+use crate::exchange::{Endpoint, RequestId};
 use crate::fleet::{BackendSpec, Kind, Model, Source, Status};
 use crate::registry::Condition;
 
@@ -95,6 +95,7 @@ fn request(body: impl Into<Bytes>) -> Request {
     Request {
         id: RequestId::from_bits(1),
         endpoint: Endpoint::ChatCompletions,
+        model: None,
         headers: http::HeaderMap::new(),
         body: body.into(),
         origin: Origin::Client,

@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use tracing::debug;
 
-use crate::backend;
+use crate::backend::{self, Question};
 use crate::env::{Env, ExchangeError};
 use crate::exchange::{Endpoint, RequestId};
 use crate::fleet::{Locality, Model, Status};
@@ -69,7 +69,17 @@ async fn ask(entry: &Arc<Entry>, model: &Arc<Model>, env: &Env) {
         (Endpoint::ChatCompletions, json!({ "model": model.id, "messages": messages, "max_tokens": 1 }))
     };
     let (id, body) = (RequestId::from_bits(0), Bytes::from(body.to_string()));
-    let request = backend::request(&entry.spec, endpoint, &id, &HeaderMap::new(), body, false);
+    let (client, model_name) = (HeaderMap::new(), model.id.as_str());
+    let question = Question {
+        endpoint,
+        model: model_name,
+        id: &id,
+        client: &client,
+        body,
+        stream: false,
+        is_translated: false,
+    };
+    let request = backend::request(&entry.spec, question);
     let began = Instant::now();
     let answer = async {
         let reply = env.http.send(request).await?;

@@ -16,9 +16,6 @@ use crate::fleet::{Load, PeerId, Tier, Zone};
 /// The version that is written. Readers take any head that they can parse.
 pub(super) const VERSION: u32 = 1;
 
-/// The dialect of bodies between peers today.
-const DIALECT: &str = "openai";
-
 /// Bytes of a head or an answer.
 pub(super) const MAX_FRAME: usize = 64 * 1024;
 
@@ -93,7 +90,7 @@ impl<'a> Head<'a> {
     pub(super) fn new(hop: &'a Hop, request: &'a Request) -> Self {
         Head {
             v: VERSION,
-            dialect: DIALECT.into(),
+            dialect: request.endpoint.dialect().as_str().into(),
             endpoint: request.endpoint,
             id: request.id.as_str().into(),
             asked: hop.asked.as_str().into(),
@@ -116,7 +113,7 @@ impl<'a> Head<'a> {
     /// Reads a head of this version or a later one.
     pub(super) fn read(frame: &'a [u8]) -> Result<Self, HeadError> {
         let head: Head<'a> = parse(frame).map_err(|error| HeadError::Malformed(error.to_string()))?;
-        if head.dialect != DIALECT {
+        if head.endpoint.dialect().as_str() != head.dialect {
             return Err(HeadError::Dialect(head.dialect.chars().take(32).collect()));
         }
         if head.visited.len() > MAX_VISITED {
@@ -144,9 +141,11 @@ impl<'a> Head<'a> {
             tier: self.tier,
         };
         let headers = inbound(&self.headers, goes_to_peers);
+        let model = self.endpoint.names_model_in_path().then(|| hop.asked.as_str().into());
         Ok(Request {
             id,
             endpoint: self.endpoint,
+            model,
             headers,
             body: Bytes::new(),
             origin: Origin::Peer(hop),
@@ -336,6 +335,7 @@ pub(super) async fn read_frame(stream: &mut quinn::RecvStream) -> Result<Vec<u8>
 pub(super) fn code_of(cut: Cut) -> VarInt {
     VarInt::from_u32(match cut {
         Cut::Backend => 0x10,
+        Cut::Garbled => 0x14,
         Cut::Idle => 0x11,
         Cut::Peer => 0x12,
         Cut::Shutdown => 0x13,
@@ -348,6 +348,7 @@ pub(super) fn cut_of(code: VarInt) -> Cut {
         0x10 => Cut::Backend,
         0x11 => Cut::Idle,
         0x13 => Cut::Shutdown,
+        0x14 => Cut::Garbled,
         _ => Cut::Peer,
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Endpoint;
+use super::lacking::Lacking;
 use super::learned::{Coming, Learned};
 use super::others::Others;
 use super::pace::Sample;
@@ -35,6 +36,7 @@ pub struct Entry {
     condition: ArcSwap<Condition>,
     meter: Meter,
     pub(super) others: Others,
+    pub(super) lacking: Lacking,
     pub(super) learned: Learned,
     pub(super) served: Served,
     pub(super) room: Room,
@@ -109,6 +111,7 @@ impl Entry {
             condition: ArcSwap::default(),
             meter: Meter::default(),
             others: Others::default(),
+            lacking: Lacking::default(),
             learned: Learned::default(),
             served: Served::default(),
             room: Room::default(),
@@ -133,6 +136,9 @@ impl Entry {
 
     pub(super) fn set_condition(&self, condition: Condition) {
         self.ward.has(&condition.models);
+        if condition.status == Status::Unhealthy {
+            self.lacking.forget();
+        }
         self.room.seen(self.condition.load().models.iter().map(|model| &**model), &condition.models);
         self.condition.store(Arc::new(condition));
     }

@@ -7,6 +7,7 @@ mod breakers;
 mod endpoint;
 mod entry;
 mod knee;
+mod lacking;
 mod learned;
 mod others;
 mod pace;

@@ -1,11 +1,14 @@
 //! What was asked, as far as routing goes by it. It names no backend and knows none.
 
 use crate::env::Dice;
+use crate::exchange::Endpoint;
 use crate::fleet::{Needs, Tier, Zone};
 
 /// What was asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Intent {
+    /// What is asked for; `None` = what every backend has.
+    pub endpoint: Option<Endpoint>,
     /// What the body asks of a model.
     pub needs: Needs,
     /// The beginning of its prompt, where there is one to hold on to.

@@ -53,6 +53,8 @@ impl Rule {
 pub enum Why {
     /// The model is known not to be able to do these things there. Never empty.
     Lacks(Vec<Capability>),
+    /// Backends of its kind have no such endpoint.
+    NoEndpoint,
     /// It is not in a state to take requests.
     Unusable(Status),
     /// It is at another peer, and the request may not go on to one.
@@ -110,7 +112,7 @@ impl Rejection {
             Why::Open | Why::Untrusted => Rule::Privacy,
             Why::BelowTier { .. } => Rule::Tier,
             Why::Unusable(Status::Draining) => Rule::Lifecycle,
-            Why::Lacks(_) | Why::Unusable(_) | Why::NeedsHop => Rule::Scheduler,
+            Why::NoEndpoint | Why::Lacks(_) | Why::Unusable(_) | Why::NeedsHop => Rule::Scheduler,
         }
     }
 
@@ -127,6 +129,7 @@ impl Rejection {
                 Some(_) => "Shorten the prompt or use a model with a larger context".to_owned(),
                 None => format!("Use a model that supports {}", list(missing)),
             },
+            Why::NoEndpoint => "Use a model whose backend has this endpoint".to_owned(),
             Why::Unusable(Status::Draining) => format!("Wait, or end the draining of backend '{backend}'"),
             Why::Unusable(_) => format!("Check that backend '{backend}' is running and can be reached"),
             Why::NeedsHop => "Send the request to a peer that reaches the backend itself".to_owned(),
@@ -149,6 +152,7 @@ impl fmt::Display for Why {
                 }
                 missing => write!(f, "The model lacks {}", list(missing)),
             },
+            Why::NoEndpoint => f.write_str("Backends of its type have no such endpoint"),
             Why::Unusable(status) => write!(f, "The backend is {}", status.as_str()),
             Why::NeedsHop => f.write_str("The backend is at another peer and the request has no hop left"),
             Why::Open => write!(f, "The backend is in zone '{}' and '{}' is required", Zone::Open, Zone::Restricted),

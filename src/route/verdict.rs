@@ -19,6 +19,8 @@ pub enum Verdict {
     NotFound,
     /// Whoever has it is known not to be able to do what is asked: these words say what.
     Incapable(Vec<&'static str>),
+    /// Whoever has it has no such endpoint.
+    NoEndpoint,
     /// Somebody has it, but none who is well.
     NoHealthyBackend,
     /// Somebody well has it, but policies leave none.
@@ -33,6 +35,9 @@ impl Plan {
         }
         if !self.known {
             return Verdict::NotFound;
+        }
+        if self.rejections.iter().all(|rejection| rejection.why == Why::NoEndpoint) {
+            return Verdict::NoEndpoint;
         }
         if let Some(missing) = self.incapable() {
             return Verdict::Incapable(missing);

@@ -46,7 +46,7 @@ pub fn read_body<'a, T: Deserialize<'a>>(body: &'a str, unknown: &mut Vec<String
     let read = serde_ignored::deserialize(&mut from, |path| ignored.push(path.to_string()));
     match read.and_then(|read| from.end().map(|()| read)) {
         Ok(read) => {
-            unknown.append(&mut ignored);
+            unknown.extend(ignored.iter().map(|path| written(path)));
             Ok(read)
         }
         Err(error) => Err(tell::<T>(body, &error)),
@@ -68,8 +68,69 @@ fn tell<'a, T: Deserialize<'a>>(body: &'a str, error: &serde_json::Error) -> Bad
     }
 }
 
-/// What serde says, without the place: that is told as a path.
+/// `messages.?.0.x` as people write it: `messages[0].x`.
+fn written(path: &str) -> String {
+    let mut written = String::with_capacity(path.len());
+    for step in path.split('.').filter(|step| *step != "?") {
+        if !written.is_empty() && !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit()) {
+            written.push_str(&format!("[{step}]"));
+            continue;
+        }
+        if !written.is_empty() {
+            written.push('.');
+        }
+        written.push_str(step);
+    }
+    written
+}
+
+/// What serde says, without the place, which is told as a path, and without the value, which is the client's business:
+/// `invalid type: string "secret", expected a boolean` becomes `invalid type: string, expected a boolean`.
 fn problem(error: &serde_json::Error) -> String {
     let text = error.to_string();
-    text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned()
+    let text = text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what);
+    for kind in ["invalid type: ", "invalid value: ", "unknown variant "] {
+        if let Some(rest) = text.strip_prefix(kind) {
+            let word = if kind.starts_with("unknown") { "" } else { rest.split([' ', ',']).next().unwrap_or_default() };
+            let wanted = rest.rfind(", expected").map_or("", |at| &rest[at..]);
+            return format!("{}{word}{wanted}", if word.is_empty() { kind.trim_end() } else { kind });
+        }
+    }
+    text.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "read only to see what serde says")]
+    struct Body {
+        stream: Option<bool>,
+        list: Option<Vec<Option<Entry>>>,
+    }
+
+    #[derive(Debug, Deserialize)]
+    #[expect(dead_code, reason = "read only to see what serde says")]
+    struct Entry {
+        number: u32,
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_with_its_place_and_without_its_value() {
+        let told = |body| read_body::<Body>(body, &mut Vec::new()).expect_err("no body").to_string();
+        let said = told(r#"{"stream":"secret \", expected"}"#);
+        assert_eq!(said, "`stream`: invalid type: string, expected a boolean");
+        assert_eq!(told(r#"{"list":[{"number":-7}]}"#), "`list[0].number`: invalid value: integer, expected u32");
+        assert!(told(r#"{"stream":tru}"#).contains("not valid JSON"));
+    }
+
+    #[test]
+    fn unknown_fields_are_named_by_their_path() {
+        let mut unknown = Vec::new();
+        read_body::<Body>(r#"{"x":{"y":1},"list":[{"number":1,"z":2}]}"#, &mut unknown).expect("a body");
+        assert_eq!(unknown, ["x", "list[0].z"]);
+    }
 }

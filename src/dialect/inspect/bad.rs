@@ -8,6 +8,9 @@ pub enum BadRequest {
     /// Another content type than JSON.
     #[error("content-type must be application/json")]
     ContentType,
+    /// Another content type than a form, where a form is wanted.
+    #[error("content-type must be multipart/form-data with a boundary")]
+    NoForm,
     /// Nothing at all.
     #[error("the body is empty: send a JSON object")]
     Empty,

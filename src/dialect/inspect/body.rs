@@ -1,5 +1,5 @@
-//! The fields of OpenAI's request bodies that routing reads, each in the shape it came in. Every other field, at every
-//! depth, is passed over. Whether what was found makes a request is for [`super::inspect`] to say.
+//! The fields of request bodies that routing reads, of every dialect, each in the shape it came in. Every other field, at
+//! every depth, is passed over. Whether what was found makes a request is for [`super::inspect`] to say.
 
 use std::fmt;
 
@@ -10,8 +10,10 @@ use serde_json::value::RawValue;
 use super::canonical::Value;
 use super::glance::{Glance, Read, Reader, Shape, read, see};
 use super::messages::Messages;
+use super::options::{Options, TextOptions};
 use super::prompt::Prompt;
 use crate::dialect::prefix::{Block, Tag, mix, session};
+use crate::exchange::{Dialect, Endpoint};
 
 /// A request body as it was found. Of a field that stands there twice the last counts, as in most parsers.
 #[derive(Default)]
@@ -21,13 +23,22 @@ pub(super) struct Body<'a> {
     /// `model` stands there more than once.
     pub(super) model_repeated: bool,
     pub(super) stream: Option<Shape>,
+    /// The conversation, under whatever name.
     pub(super) messages: Option<Messages>,
+    /// Instructions that stand apart from it.
+    pub(super) system: Option<Messages>,
+    /// Pictures that stand apart from it.
+    pub(super) images: Option<Shape>,
     pub(super) prompt: Option<Prompt>,
     pub(super) input: Option<Prompt>,
     pub(super) tools: Option<Tools>,
     pub(super) response_format: Option<ResponseFormat>,
     pub(super) max_tokens: Option<Shape>,
     pub(super) max_completion_tokens: Option<Shape>,
+    /// Ollama's `options`, Google's `generationConfig`.
+    pub(super) options: Option<Options>,
+    /// Responses' `text`, Anthropic's `output_config`.
+    pub(super) text: Option<TextOptions>,
     /// The hash of `prompt_cache_key`, if it is fit to be one.
     pub(super) cache_key: Option<u64>,
     /// The same of `user`.
@@ -45,7 +56,18 @@ enum Key {
     Tools,
     ResponseFormat,
     MaxTokens,
+    #[serde(alias = "max_output_tokens")]
     MaxCompletionTokens,
+    #[serde(alias = "instructions", alias = "systemInstruction", alias = "system_instruction")]
+    System,
+    Contents,
+    Images,
+    #[serde(alias = "generationConfig", alias = "generation_config")]
+    Options,
+    #[serde(alias = "output_config")]
+    Text,
+    #[serde(alias = "output_format")]
+    Format,
     #[serde(rename = "prompt_cache_key")]
     Session,
     User,
@@ -55,6 +77,7 @@ enum Key {
 
 /// How a body is read.
 pub(super) struct Fields {
+    pub(super) endpoint: Endpoint,
     /// With what its prompt is known by. No body is refused for what is read for this alone: one that cannot be read with
     /// it is read without.
     pub(super) for_prefix: bool,
@@ -77,8 +100,22 @@ impl<'de> Visitor<'de> for Fields {
 
     fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<Body<'de>, A::Error> {
         let mut body = Body::default();
+        let dialect = self.endpoint.dialect();
         while let Some(key) = fields.next_key::<Key>()? {
             match key {
+                Key::Input if dialect == Dialect::Responses => {
+                    read(&mut fields, body.messages.insert(Messages::new(self.for_prefix)))?;
+                }
+                Key::Contents if dialect == Dialect::Google => {
+                    read(&mut fields, body.messages.insert(Messages::new(self.for_prefix)))?;
+                }
+                Key::System if dialect != Dialect::OpenAi => {
+                    read(&mut fields, body.system.insert(Messages::instructions(self.for_prefix)))?;
+                }
+                Key::Images if dialect == Dialect::Ollama => body.images = Some(see(&mut fields)?),
+                Key::Options if dialect != Dialect::OpenAi => body.options = Some(see(&mut fields)?),
+                Key::Text if dialect != Dialect::OpenAi => body.text = Some(see(&mut fields)?),
+                Key::Format if dialect != Dialect::OpenAi => body.response_format = Some(see(&mut fields)?),
                 Key::Model => body.model_repeated |= body.model.replace(fields.next_value()?).is_some(),
                 Key::Stream => body.stream = Some(see(&mut fields)?),
                 Key::Messages => read(&mut fields, body.messages.insert(Messages::new(self.for_prefix)))?,
@@ -164,6 +201,11 @@ impl Glance for ResponseFormat {
         ResponseFormat { shape, json: false }
     }
 
+    fn text(text: &str) -> Self {
+        // Ollama's `"format": "json"`.
+        ResponseFormat { shape: Shape::String, json: text == "json" }
+    }
+
     fn object<'de, A: MapAccess<'de>>(mut fields: A) -> Result<Self, A::Error> {
         #[derive(Deserialize)]
         #[serde(field_identifier, rename_all = "snake_case")]
@@ -175,7 +217,7 @@ impl Glance for ResponseFormat {
         let mut format = Self::of(Shape::Object);
         while let Some(key) = fields.next_key::<Key>()? {
             match key {
-                Key::Type => format.json = see::<Format, A>(&mut fields)? == Format::Json,
+                Key::Type => format.json |= see::<Format, A>(&mut fields)? == Format::Json,
                 Key::Other => drop(fields.next_value::<IgnoredAny>()?),
             }
         }
@@ -195,6 +237,6 @@ impl Glance for Format {
     }
 
     fn text(text: &str) -> Self {
-        if matches!(text, "json_object" | "json_schema") { Format::Json } else { Format::Another }
+        if matches!(text, "json_object" | "json_schema" | "object") { Format::Json } else { Format::Another }
     }
 }

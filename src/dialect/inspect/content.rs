@@ -5,7 +5,7 @@ use serde::de::{IgnoredAny, MapAccess, SeqAccess};
 
 use super::canonical::Value;
 use super::glance::{Glance, Read, Reader, Shape, read, see};
-use crate::dialect::prefix::Transcript;
+use crate::dialect::prefix::{Tag, Transcript};
 
 /// How much content there is.
 #[derive(Clone, Copy, Default)]
@@ -79,14 +79,38 @@ impl Reader for Part<'_> {
             VideoUrl,
             AudioUrl,
             InputAudio,
+            #[serde(alias = "source", alias = "fileData", alias = "file_data")]
             File,
+            #[serde(alias = "inline_data", rename = "inlineData")]
+            Blob,
+            Content,
+            #[serde(alias = "functionCall", alias = "functionResponse", alias = "function_call")]
+            #[serde(alias = "function_response", alias = "thinking")]
+            Input,
             #[serde(other)]
             Other,
         }
         let mut media = None;
         while let Some(key) = fields.next_key::<Key>()? {
             match key {
-                Key::Type => self.0.content.images = see::<Type, A>(&mut fields)? == Type::ImageUrl,
+                Key::Type => self.0.content.images |= see::<Type, A>(&mut fields)? == Type::Image,
+                // What a tool answered holds parts of its own.
+                Key::Content => read(&mut fields, &mut Inner(&mut self.0))?,
+                // A call, its arguments, its result: text to a model, however it is written.
+                Key::Input => {
+                    let mut value = Value::default();
+                    read(&mut fields, &mut value)?;
+                    self.0.content.bytes = self.0.content.bytes.saturating_add(value.bytes);
+                    if let Some(transcript) = &mut self.0.transcript {
+                        transcript.value(value.block(Tag::Calls));
+                    }
+                }
+                Key::Blob => {
+                    let mut blob = Blob::default();
+                    read(&mut fields, &mut blob)?;
+                    self.0.content.images |= blob.is_image;
+                    media = Some(blob.hash.wrapping_add(media.unwrap_or(0)));
+                }
                 Key::Text => {
                     self.0.content.bytes = 0;
                     read(&mut fields, &mut Text(&mut self.0))?;
@@ -118,9 +142,60 @@ impl Reader for Text<'_, '_> {
     }
 }
 
+/// Parts inside a part.
+struct Inner<'p, 't>(&'p mut Reading<'t>);
+
+impl Reader for Inner<'_, '_> {
+    fn shape(&mut self, _: Shape) {}
+
+    fn text(&mut self, text: &str) {
+        self.0.content.bytes = self.0.content.bytes.saturating_add(text.len() as u64);
+        self.0.hear(text);
+    }
+
+    fn array<'de, A: SeqAccess<'de>>(&mut self, items: A) -> Result<(), A::Error> {
+        self.0.array(items)
+    }
+}
+
+/// Google's `inlineData`: what it is, and it.
+#[derive(Default)]
+struct Blob {
+    is_image: bool,
+    hash: u64,
+}
+
+impl Reader for Blob {
+    fn shape(&mut self, _: Shape) {}
+
+    fn object<'de, A: MapAccess<'de>>(&mut self, mut fields: A) -> Result<(), A::Error> {
+        #[derive(Deserialize)]
+        #[serde(field_identifier, rename_all = "snake_case")]
+        enum Key {
+            #[serde(alias = "mime_type", rename = "mimeType")]
+            Mime,
+            Data,
+            #[serde(other)]
+            Other,
+        }
+        while let Some(key) = fields.next_key::<Key>()? {
+            match key {
+                Key::Mime => self.is_image = see::<Type, A>(&mut fields)? == Type::Image,
+                Key::Data => {
+                    let mut value = Value::default();
+                    read(&mut fields, &mut value)?;
+                    self.hash = value.hash;
+                }
+                Key::Other => drop(fields.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
 #[derive(PartialEq)]
 enum Type {
-    ImageUrl,
+    Image,
     Another,
 }
 
@@ -130,6 +205,7 @@ impl Glance for Type {
     }
 
     fn text(text: &str) -> Self {
-        if text == "image_url" { Type::ImageUrl } else { Type::Another }
+        let is_image = matches!(text, "image_url" | "input_image" | "image") || text.starts_with("image/");
+        if is_image { Type::Image } else { Type::Another }
     }
 }

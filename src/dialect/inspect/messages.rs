@@ -17,12 +17,32 @@ pub(super) struct Messages {
     pub(super) content: Content,
     /// What they are known by, if that is asked for.
     pub(super) transcript: Option<Transcript>,
+    /// Who speaks where nobody is named.
+    role: Role,
 }
 
 impl Messages {
     pub(super) fn new(for_prefix: bool) -> Self {
         let transcript = for_prefix.then(Transcript::default);
-        Messages { shape: Shape::Null, stray: None, content: Content::default(), transcript }
+        Messages { shape: Shape::Null, stray: None, content: Content::default(), transcript, role: Role::User }
+    }
+
+    /// Instructions that stand apart from the conversation: what they hold is one message, unlike any in it.
+    pub(super) fn instructions(for_prefix: bool) -> Self {
+        Messages { role: Role::System, ..Self::new(for_prefix) }
+    }
+
+    /// What is said without a message around it is a message.
+    fn bare(&mut self, fill: impl FnOnce(&mut Reading<'_>)) {
+        if let Some(transcript) = &mut self.transcript {
+            transcript.begin();
+        }
+        let mut reading = Reading::new(self.transcript.as_mut());
+        fill(&mut reading);
+        self.content.add(reading.content);
+        if let Some(transcript) = &mut self.transcript {
+            transcript.end(Speaker::of(self.role), None);
+        }
     }
 }
 
@@ -31,8 +51,27 @@ impl Reader for Messages {
         self.shape = shape;
     }
 
+    fn text(&mut self, text: &str) {
+        self.shape = Shape::String;
+        self.bare(|reading| reading.text(text));
+    }
+
+    fn object<'de, A: MapAccess<'de>>(&mut self, fields: A) -> Result<(), A::Error> {
+        self.shape = Shape::Object;
+        let mut message = Message::new(self.transcript.as_mut());
+        message.role = Some(self.role);
+        message.object(fields)?;
+        self.content.add(message.content);
+        Ok(())
+    }
+
     fn array<'de, A: SeqAccess<'de>>(&mut self, mut items: A) -> Result<(), A::Error> {
         self.shape = Shape::Array;
+        if self.role == Role::System {
+            let mut result = Ok(());
+            self.bare(|reading| result = reading.array(items));
+            return result;
+        }
         let mut index = 0;
         loop {
             let mut message = Message::new(self.transcript.as_mut());
@@ -49,6 +88,8 @@ impl Reader for Messages {
 }
 
 struct Message<'t> {
+    /// Who speaks where the message does not say.
+    role: Option<Role>,
     shape: Shape,
     content: Content,
     transcript: Option<&'t mut Transcript>,
@@ -56,7 +97,7 @@ struct Message<'t> {
 
 impl<'t> Message<'t> {
     fn new(transcript: Option<&'t mut Transcript>) -> Self {
-        Message { shape: Shape::Null, content: Content::default(), transcript }
+        Message { role: None, shape: Shape::Null, content: Content::default(), transcript }
     }
 }
 
@@ -69,11 +110,15 @@ impl Reader for Message<'_> {
         #[derive(Deserialize)]
         #[serde(field_identifier, rename_all = "snake_case")]
         enum Key {
+            #[serde(alias = "parts", alias = "output")]
             Content,
             Role,
             Name,
+            #[serde(alias = "call_id")]
             ToolCallId,
             ToolCalls,
+            Arguments,
+            Images,
             #[serde(other)]
             Other,
         }
@@ -96,10 +141,29 @@ impl Reader for Message<'_> {
                     read(&mut fields, &mut value)?;
                     calls = value.0;
                 }
+                // Responses' calls stand beside the messages, their arguments as text.
+                Key::Arguments => {
+                    let mut value = Value::default();
+                    read(&mut fields, &mut value)?;
+                    self.content.bytes = self.content.bytes.saturating_add(value.bytes);
+                    calls = Some(value.block(Tag::Calls));
+                }
+                // Ollama's pictures stand beside the text.
+                Key::Images => {
+                    let mut value = Value::default();
+                    read(&mut fields, &mut value)?;
+                    self.content.images = value.bytes > 0;
+                    if let Some(transcript) = self.transcript.as_mut().filter(|_| value.bytes > 0) {
+                        transcript.media(value.hash);
+                    }
+                }
                 _ => drop(fields.next_value::<IgnoredAny>()?),
             }
         }
         if let Some(transcript) = &mut self.transcript {
+            if let (Some(role), Role::Another) = (self.role, who.role.role) {
+                who.role.role = role;
+            }
             transcript.end(who.speaker(), calls);
         }
         Ok(())
@@ -111,6 +175,13 @@ impl Message<'_> {
         if let Some(transcript) = &mut self.transcript {
             transcript.begin();
         }
+    }
+}
+
+impl Speaker {
+    /// Somebody of whom nothing else is told.
+    fn of(role: Role) -> Self {
+        Speaker { role, ..Who::default().speaker() }
     }
 }
 

@@ -6,7 +6,9 @@ mod body;
 mod canonical;
 mod content;
 mod glance;
+mod form;
 mod messages;
+mod options;
 mod prompt;
 mod surrogate;
 #[cfg(test)]
@@ -23,19 +25,30 @@ pub use self::glance::Shape;
 use self::messages::Messages;
 use self::prompt::Prompt;
 use super::prefix::{self, Named};
-use crate::exchange::Endpoint;
+use crate::exchange::{Dialect, Endpoint};
 use crate::fleet::{Needs, Prefix};
 
 /// The most inputs that one request for embeddings may hold.
 pub const MAX_INPUTS: u64 = 2048;
+
+/// Where a client names the model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ModelAt {
+    /// In a JSON body: the value of `model`, quotes included, in bytes.
+    Json(Range<usize>),
+    /// In a form: the value of its field `model`, in bytes.
+    Form(Range<usize>),
+    /// In the path.
+    Path,
+}
 
 /// What routing needs of a request body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspection {
     /// The model the client names; not empty.
     pub model: String,
-    /// Where the value of `model` stands in the body, quotes included, in bytes.
-    pub model_span: Range<usize>,
+    /// Where the client names it.
+    pub model_at: ModelAt,
     /// Whether the answer is to come as it is made.
     pub stream: bool,
     /// What it asks of a model.
@@ -47,45 +60,83 @@ pub struct Inspection {
     pub named: Named,
 }
 
-/// Finds what routing needs of `body`, without copying it.
+/// Finds what routing needs of `body`, without copying it. `named` is the model that the path names, for endpoints where it
+/// does.
 ///
 /// # Errors
 /// Whatever keeps the body from being a request to `endpoint`; fields that routing does not read are not judged.
-pub fn inspect(endpoint: Endpoint, content_type: Option<&str>, body: &Bytes) -> Result<Inspection, BadRequest> {
-    if !content_type.is_none_or(is_json) {
+pub fn inspect(
+    endpoint: Endpoint,
+    named: Option<&str>,
+    content_type: Option<&str>,
+    body: &Bytes,
+) -> Result<Inspection, BadRequest> {
+    if endpoint.is_form() {
+        return form::inspect(content_type, body);
+    }
+    if !content_type.is_none_or(|value| is_json(value) || endpoint.dialect() == Dialect::Ollama) {
         return Err(BadRequest::ContentType);
     }
     let text = as_text(body)?;
-    let with_prefix = endpoint != Endpoint::Embeddings;
-    match read(endpoint, text, with_prefix) {
+    let with_prefix = endpoint.is_chat() || endpoint == Endpoint::Completions;
+    match read(endpoint, named, text, with_prefix) {
         Err(BadRequest::Syntax { .. }) => {}
         result => return result,
     }
-    let Some(mended) = surrogate::mend(text) else { return read(endpoint, text, false) };
-    match read(endpoint, &mended, with_prefix) {
-        Err(BadRequest::Syntax { .. }) => read(endpoint, &mended, false),
+    let Some(mended) = surrogate::mend(text) else { return read(endpoint, named, text, false) };
+    match read(endpoint, named, &mended, with_prefix) {
+        Err(BadRequest::Syntax { .. }) => read(endpoint, named, &mended, false),
         result => result,
     }
 }
 
-fn read(endpoint: Endpoint, text: &str, for_prefix: bool) -> Result<Inspection, BadRequest> {
-    let mut found = parse(text, for_prefix).map_err(unreadable)?;
-    let (model, model_span) = model(&found, text)?;
+fn read(endpoint: Endpoint, named: Option<&str>, text: &str, for_prefix: bool) -> Result<Inspection, BadRequest> {
+    let mut found = parse(endpoint, text, for_prefix).map_err(unreadable)?;
+    let (model, model_at) = match named {
+        Some(named) => (named.to_owned(), ModelAt::Path),
+        None => model(&found, text).map(|(name, span)| (name, ModelAt::Json(span)))?,
+    };
     let mut needs = Needs { max_tokens: max_tokens(&found)?, ..Needs::default() };
     match endpoint {
-        Endpoint::ChatCompletions => read_messages(found.messages.as_ref(), &mut needs)?,
+        Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::CountTokens => {
+            read_messages("messages", found.messages.as_ref(), &mut needs)?;
+        }
+        Endpoint::OllamaChat if found.messages.is_none() => {}
+        Endpoint::OllamaChat => read_messages("messages", found.messages.as_ref(), &mut needs)?,
+        Endpoint::GenerateContent | Endpoint::StreamContent | Endpoint::StreamContentArray => {
+            read_messages("contents", found.messages.as_ref(), &mut needs)?;
+        }
+        Endpoint::Responses => read_items(found.messages.as_ref(), &mut needs)?,
         Endpoint::Completions => needs.prompt_bytes = read_prompt("prompt", found.prompt.as_ref())?.bytes,
-        Endpoint::Embeddings => read_input(found.input.as_ref(), &mut needs)?,
+        Endpoint::OllamaGenerate => needs.prompt_bytes = found.prompt.as_ref().map_or(0, |prompt| prompt.bytes),
+        Endpoint::Embeddings | Endpoint::OllamaEmbed => read_input(found.input.as_ref(), &mut needs)?,
+        Endpoint::OllamaEmbeddings | Endpoint::EmbedContent | Endpoint::BatchEmbedContents => needs.embeddings = true,
+        Endpoint::CountContent | Endpoint::Rerank | Endpoint::Speech | Endpoint::Images => {}
+        Endpoint::Transcriptions | Endpoint::Translations | Endpoint::ImageEdits => {}
     }
-    read_options(&found, &mut needs)?;
-    let stream = flag("stream", found.stream)?;
+    if let Some(system) = &found.system {
+        needs.prompt_bytes = needs.prompt_bytes.saturating_add(system.content.bytes);
+    }
+    needs.vision |= found.images.is_some_and(|shape| shape == Shape::Array);
+    read_options(endpoint, &found, &mut needs)?;
+    let stream = streams(endpoint, found.stream)?;
     let named = Named { cache_key: found.cache_key, user: found.user };
-    Ok(Inspection { model, model_span, stream, needs, prefix: prefix(endpoint, &mut found), named })
+    Ok(Inspection { model, model_at, stream, needs, prefix: prefix(endpoint, &mut found), named })
 }
 
-fn parse(text: &str, for_prefix: bool) -> Result<Body<'_>, serde_json::Error> {
+/// Whether the answer is to come as it is made: where nothing is said, each dialect has its own way.
+fn streams(endpoint: Endpoint, said: Option<Shape>) -> Result<bool, BadRequest> {
+    match endpoint {
+        Endpoint::StreamContent | Endpoint::StreamContentArray => Ok(true),
+        Endpoint::OllamaChat | Endpoint::OllamaGenerate if said.is_none() => Ok(true),
+        _ if endpoint.names_model_in_path() || endpoint.is_embedding() && endpoint != Endpoint::Embeddings => Ok(false),
+        _ => flag("stream", said),
+    }
+}
+
+fn parse(endpoint: Endpoint, text: &str, for_prefix: bool) -> Result<Body<'_>, serde_json::Error> {
     let mut from = serde_json::Deserializer::from_str(text);
-    let body = Fields { for_prefix }.deserialize(&mut from)?;
+    let body = Fields { endpoint, for_prefix }.deserialize(&mut from)?;
     from.end()?;
     Ok(body)
 }
@@ -93,12 +144,13 @@ fn parse(text: &str, for_prefix: bool) -> Result<Body<'_>, serde_json::Error> {
 /// What the prompt begins with, if that was asked for.
 fn prefix(endpoint: Endpoint, found: &mut Body<'_>) -> Option<Prefix> {
     match endpoint {
-        Endpoint::ChatCompletions => {
+        Endpoint::Completions | Endpoint::OllamaGenerate => prefix::of_prompt(found.prompt.take()?.blocks?),
+        _ if endpoint.is_chat() => {
             let tools = found.tools.as_ref().and_then(|tools| tools.block);
-            found.messages.as_ref()?.transcript.as_ref()?.chain(tools)
+            let apart = found.system.as_ref().and_then(|system| system.transcript.as_ref());
+            found.messages.as_ref()?.transcript.as_ref()?.chain(tools, apart)
         }
-        Endpoint::Completions => prefix::of_prompt(found.prompt.take()?.blocks?),
-        Endpoint::Embeddings => None,
+        _ => None,
     }
 }
 
@@ -150,14 +202,32 @@ fn shape_of(raw: &str) -> Shape {
     serde_json::from_str::<glance::Seen<Shape>>(raw).map_or(Shape::String, |seen| seen.0)
 }
 
-fn read_messages(messages: Option<&Messages>, needs: &mut Needs) -> Result<(), BadRequest> {
+fn read_messages(
+    field: &'static str,
+    messages: Option<&Messages>,
+    needs: &mut Needs,
+) -> Result<(), BadRequest> {
     let wanted = "an array of messages";
-    let messages = messages.ok_or(BadRequest::Missing { field: "messages", wanted })?;
+    let messages = messages.ok_or(BadRequest::Missing { field, wanted })?;
     if messages.shape != Shape::Array {
-        return Err(BadRequest::WrongType { path: "messages".to_owned(), wanted, found: messages.shape });
+        return Err(BadRequest::WrongType { path: field.to_owned(), wanted, found: messages.shape });
     }
+    take_messages(field, messages, needs)
+}
+
+/// Responses' `input` is one text or many items.
+fn read_items(input: Option<&Messages>, needs: &mut Needs) -> Result<(), BadRequest> {
+    let wanted = "a string or an array of items";
+    let input = input.ok_or(BadRequest::Missing { field: "input", wanted })?;
+    if !matches!(input.shape, Shape::Array | Shape::String) {
+        return Err(BadRequest::WrongType { path: "input".to_owned(), wanted, found: input.shape });
+    }
+    take_messages("input", input, needs)
+}
+
+fn take_messages(field: &str, messages: &Messages, needs: &mut Needs) -> Result<(), BadRequest> {
     if let Some((index, found)) = messages.stray {
-        return Err(BadRequest::WrongType { path: format!("messages[{index}]"), wanted: "an object", found });
+        return Err(BadRequest::WrongType { path: format!("{field}[{index}]"), wanted: "an object", found });
     }
     needs.prompt_bytes = messages.content.bytes;
     needs.vision = messages.content.images;
@@ -185,14 +255,22 @@ fn read_input(input: Option<&Prompt>, needs: &mut Needs) -> Result<(), BadReques
     Ok(())
 }
 
-fn read_options(body: &Body<'_>, needs: &mut Needs) -> Result<(), BadRequest> {
+fn read_options(endpoint: Endpoint, body: &Body<'_>, needs: &mut Needs) -> Result<(), BadRequest> {
     if let Some(tools) = &body.tools {
         optional("tools", tools.shape, Shape::Array, "an array")?;
         needs.tools = tools.any;
     }
     if let Some(format) = &body.response_format {
-        optional("response_format", format.shape, Shape::Object, "an object")?;
+        if endpoint.dialect() == Dialect::OpenAi {
+            optional("response_format", format.shape, Shape::Object, "an object")?;
+        }
         needs.json_mode = format.json;
+    }
+    needs.json_mode |= body.text.as_ref().is_some_and(|text| text.json);
+    if let Some(options) = &body.options {
+        let field = if endpoint.dialect() == Dialect::Google { "generationConfig" } else { "options" };
+        optional(field, options.shape, Shape::Object, "an object")?;
+        needs.json_mode |= options.json;
     }
     Ok(())
 }
@@ -216,7 +294,8 @@ fn flag(field: &str, shape: Option<Shape>) -> Result<bool, BadRequest> {
 fn max_tokens(body: &Body<'_>) -> Result<Option<u64>, BadRequest> {
     let old = limit("max_tokens", body.max_tokens)?;
     let new = limit("max_completion_tokens", body.max_completion_tokens)?;
-    Ok(old.max(new))
+    let inside = limit("max_output_tokens", body.options.as_ref().and_then(|options| options.max_tokens))?;
+    Ok(old.max(new).max(inside))
 }
 
 fn limit(field: &str, shape: Option<Shape>) -> Result<Option<u64>, BadRequest> {

@@ -9,7 +9,14 @@ use super::*;
 const CHAT: Endpoint = Endpoint::ChatCompletions;
 
 fn look(endpoint: Endpoint, body: impl AsRef<[u8]>) -> Result<Inspection, BadRequest> {
-    inspect(endpoint, Some("application/json"), &Bytes::copy_from_slice(body.as_ref()))
+    inspect(endpoint, None, Some("application/json"), &Bytes::copy_from_slice(body.as_ref()))
+}
+
+fn json_span(found: &Inspection) -> Range<usize> {
+    match &found.model_at {
+        ModelAt::Json(span) => span.clone(),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn needs(endpoint: Endpoint, body: impl AsRef<[u8]>) -> Needs {
@@ -27,7 +34,7 @@ fn a_chat_is_understood() {
         "max_tokens":5,"max_completion_tokens":7,"stop":"END","x":{"model":"inner","stream":3}} "#;
     let found = look(CHAT, body).expect("a request");
     assert_eq!(found.model, "model/x");
-    assert_eq!(&body[found.model_span.clone()], r#""m\u006fdel/x""#);
+    assert_eq!(&body[json_span(&found)], r#""m\u006fdel/x""#);
     assert!(found.stream);
     let expected =
         Needs { vision: true, tools: true, json_mode: true, embeddings: false, prompt_bytes: 8, max_tokens: Some(7) };
@@ -138,10 +145,10 @@ fn only_json_content_types_are_read() {
     let body = Bytes::from_static(br#"{"model":"m","messages":[]}"#);
     for good in [None, Some("application/json"), Some("Application/JSON; charset=utf-8"), Some("application/x.y+json")]
     {
-        assert!(inspect(CHAT, good, &body).is_ok(), "{good:?}");
+        assert!(inspect(CHAT, None, good, &body).is_ok(), "{good:?}");
     }
     for bad in ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonl"] {
-        assert_eq!(inspect(CHAT, Some(bad), &body), Err(BadRequest::ContentType), "{bad}");
+        assert_eq!(inspect(CHAT, None, Some(bad), &body), Err(BadRequest::ContentType), "{bad}");
     }
 }
 
@@ -196,9 +203,9 @@ proptest! {
         let text = body.to_string();
         let bytes = Bytes::from(text.clone());
         for endpoint in [CHAT, Endpoint::Completions, Endpoint::Embeddings] {
-            if let Ok(found) = inspect(endpoint, None, &bytes) {
+            if let Ok(found) = inspect(endpoint, None, None, &bytes) {
                 prop_assert_eq!(&found.model, &model);
-                prop_assert_eq!(&text[found.model_span], json!(model).to_string());
+                prop_assert_eq!(&text[json_span(&found)], json!(model).to_string());
             }
             let _ = look(endpoint, &text.as_bytes()[..cut % (text.len() + 1)]);
         }

@@ -1,14 +1,16 @@
 //! What a reply says in passing: tokens used, events seen, whether it came to its end. It reads a copy of bytes that are
 //! on their way already; it may neither delay nor edit them, and its memory is bounded.
 
+mod end;
 #[cfg(test)]
 mod tests;
 mod usage;
 
-use memchr::memmem;
-
 pub use self::usage::Usage;
-use super::framing::Events;
+use super::chat::Spoken;
+use super::framing::{Events, Lines};
+use end::End;
+use crate::exchange::Dialect;
 
 /// How much of the end of a whole reply is kept to look for usage in.
 const TAIL: usize = 64 * 1024;
@@ -23,6 +25,8 @@ pub enum ReplyKind {
     Whole,
     /// Server-sent events.
     Stream,
+    /// Lines of JSON.
+    Lines,
 }
 
 /// What a reply said.
@@ -30,7 +34,7 @@ pub enum ReplyKind {
 pub struct Observed {
     /// Tokens used, if it told.
     pub usage: Option<Usage>,
-    /// It was a stream and ended with `[DONE]`.
+    /// It was a stream and ended with the last event that its dialect has, as `[DONE]`.
     pub done: bool,
     /// Events of a stream that carried data; `[DONE]` is none.
     pub events: u64,
@@ -41,8 +45,9 @@ pub struct Observed {
 /// Reads a reply in passing.
 #[derive(Debug)]
 pub struct Observer {
+    dialect: Dialect,
     form: Form,
-    usage: Option<Usage>,
+    spoken: Spoken,
     done: bool,
     finished: bool,
     events: u64,
@@ -52,40 +57,50 @@ pub struct Observer {
 enum Form {
     Whole { head: Vec<u8>, tail: Vec<u8> },
     Stream(Events),
+    Lines(Lines),
 }
 
 impl Observer {
-    /// An observer of one reply.
-    pub fn new(kind: ReplyKind) -> Self {
+    /// An observer of one reply of `dialect`.
+    pub fn new(kind: ReplyKind, dialect: Dialect) -> Self {
         let form = match kind {
             ReplyKind::Whole => Form::Whole { head: Vec::new(), tail: Vec::new() },
             ReplyKind::Stream => Form::Stream(Events::default()),
+            ReplyKind::Lines => Form::Lines(Lines::default()),
         };
-        Observer { form, usage: None, done: false, finished: false, events: 0 }
+        Observer { dialect, form, spoken: Spoken::default(), done: false, finished: false, events: 0 }
     }
 
     /// The next bytes of the reply, cut anywhere.
     pub fn push(&mut self, bytes: &[u8]) {
+        let mut see = |data: &[u8]| {
+            if data == b"[DONE]" {
+                self.done = true;
+                return;
+            }
+            self.events += 1;
+            if let Some(spoken) = usage::find(data, self.dialect) {
+                self.spoken.add(spoken);
+            }
+            match end::seen(data, self.dialect) {
+                End::Last => self.done = true,
+                End::Reason => self.finished = true,
+                End::No => {}
+            }
+        };
         match &mut self.form {
             Form::Whole { head, tail } => keep(head, tail, bytes),
-            Form::Stream(events) => events.push(bytes, |data| {
-                if data == b"[DONE]" {
-                    self.done = true;
-                } else {
-                    self.events += 1;
-                    self.usage = usage::find(data).or(self.usage);
-                    self.finished |= tells_the_reason_of_its_end(data);
-                }
-            }),
+            Form::Stream(events) => events.push(bytes, see),
+            Form::Lines(lines) => lines.push(bytes, &mut see),
         }
     }
 
-    /// Whether `[DONE]` has come: whatever happens now, the client has it all.
+    /// Whether the last event has come: whatever happens now, the client has it all.
     pub fn is_done(&self) -> bool {
         self.done
     }
 
-    /// Whether a stream may end here: with `[DONE]`, or, as some servers do, with the reason why it ends. One that ends
+    /// Whether a stream may end here: with its last event, or, as some servers do, with the reason why it ends. One that ends
     /// otherwise was cut.
     pub fn is_complete(&self) -> bool {
         self.done || self.finished || matches!(self.form, Form::Whole { .. })
@@ -93,21 +108,18 @@ impl Observer {
 
     /// What was seen, now that the reply is over or cut.
     pub fn finish(self) -> Observed {
-        let (usage, at_boundary) = match &self.form {
-            Form::Whole { head, tail } => (usage::find(tail).or_else(|| usage::find(head)), false),
-            Form::Stream(events) => (self.usage, events.at_boundary()),
+        let dialect = self.dialect;
+        let (spoken, at_boundary) = match &self.form {
+            Form::Whole { head, tail } => {
+                let found = usage::find(tail, dialect).or_else(|| usage::find(head, dialect));
+                (found.unwrap_or_default(), false)
+            }
+            Form::Stream(events) => (self.spoken, events.at_boundary()),
+            Form::Lines(lines) => (self.spoken, lines.at_boundary()),
         };
+        let usage = (!spoken.is_empty()).then(|| spoken.into());
         Observed { usage, done: self.done, events: self.events, at_boundary }
     }
-}
-
-/// Whether an event has a `finish_reason` that is not null.
-fn tells_the_reason_of_its_end(data: &[u8]) -> bool {
-    const KEY: &[u8] = b"\"finish_reason\"";
-    memmem::find_iter(data, KEY).any(|at| {
-        let value = data[at + KEY.len()..].trim_ascii_start();
-        value.strip_prefix(b":").is_some_and(|value| value.trim_ascii_start().starts_with(b"\""))
-    })
 }
 
 /// Keeps the last [`TAIL`] bytes at least, and of a reply that is larger the first [`HEAD`].

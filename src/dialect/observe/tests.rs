@@ -16,7 +16,7 @@ const FRAMES: &str = concat!(
 const USAGE: Usage = Usage { prompt_tokens: 11, completion_tokens: 5, total_tokens: 16, cached_tokens: Some(8) };
 
 fn observed<'a>(kind: ReplyKind, chunks: impl IntoIterator<Item = &'a [u8]>) -> Observed {
-    let mut observer = Observer::new(kind);
+    let mut observer = Observer::new(kind, Dialect::OpenAi);
     chunks.into_iter().for_each(|chunk| observer.push(chunk));
     observer.finish()
 }
@@ -83,7 +83,7 @@ fn large_replies_are_read_in_bounded_memory() {
     );
     for body in [head, tail] {
         for size in [1000, 100_000, body.len()] {
-            let mut observer = Observer::new(ReplyKind::Whole);
+            let mut observer = Observer::new(ReplyKind::Whole, Dialect::OpenAi);
             for chunk in body.as_bytes().chunks(size) {
                 observer.push(chunk);
                 let Form::Whole { head, tail } = &observer.form else { panic!("it is whole") };
@@ -116,7 +116,7 @@ proptest! {
     ) {
         let bytes = frames.concat().into_bytes();
         let mut rest = bytes.as_slice();
-        let mut observer = Observer::new(ReplyKind::Stream);
+        let mut observer = Observer::new(ReplyKind::Stream, Dialect::OpenAi);
         for size in cuts.iter().cycle() {
             if rest.is_empty() {
                 break;
@@ -126,5 +126,46 @@ proptest! {
             rest = behind;
         }
         prop_assert_eq!(observer.finish(), observed(ReplyKind::Stream, [bytes.as_slice()]));
+    }
+}
+
+#[test]
+fn every_dialect_is_read_in_passing() {
+    let read = |dialect, kind, bytes: &str| {
+        let mut observer = Observer::new(kind, dialect);
+        bytes.as_bytes().chunks(1).for_each(|byte| observer.push(byte));
+        (observer.is_complete(), observer.finish())
+    };
+    let anthropic = concat!(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"usage\":{\"input_tokens\":3,",
+        "\"cache_read_input_tokens\":8,\"cache_creation_input_tokens\":0,\"output_tokens\":1}}}\n\n",
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":5}}\n\n",
+        "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+    );
+    let google = concat!(
+        "data: {\"candidates\":[{}]}\n\n",
+        "data: {\"candidates\":[{\"finishReason\":\"STOP\"}],\"usageMetadata\":{\"promptTokenCount\":11,",
+        "\"candidatesTokenCount\":3,\"thoughtsTokenCount\":2,\"cachedContentTokenCount\":8}}\n\n",
+    );
+    let responses = concat!(
+        "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"usage\":null}}\n\n",
+        "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"usage\":{\"input_tokens\":11,",
+        "\"input_tokens_details\":{\"cached_tokens\":8},\"output_tokens\":5,\"total_tokens\":16}}}\n\n",
+    );
+    let ollama = concat!(
+        "{\"message\":{\"content\":\"a\"},\"done\":false}\n",
+        "{\"done\":true,\"prompt_eval_count\":11,\"eval_count\":5}\n",
+    );
+    for (dialect, kind, bytes, done, cached) in [
+        (Dialect::Anthropic, ReplyKind::Stream, anthropic, true, Some(8)),
+        (Dialect::Google, ReplyKind::Stream, google, false, Some(8)),
+        (Dialect::Responses, ReplyKind::Stream, responses, true, Some(8)),
+        (Dialect::Ollama, ReplyKind::Lines, ollama, true, None),
+    ] {
+        let (is_complete, found) = read(dialect, kind, bytes);
+        assert_eq!(found.usage, Some(Usage { cached_tokens: cached, ..USAGE }), "{dialect:?}");
+        assert_eq!((is_complete, found.done, found.at_boundary), (true, done, true), "{dialect:?}");
+        let cut = &bytes[..bytes.len() - 3];
+        assert!(!read(dialect, kind, cut).0, "{dialect:?} cut is not whole");
     }
 }

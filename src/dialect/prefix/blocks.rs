@@ -47,6 +47,12 @@ impl Blocks {
         self.whole.push(Block { hash: mix(Tag::Media, [hash]), bytes: MEDIA_BYTES });
     }
 
+    /// Something that was hashed already.
+    pub(super) fn value(&mut self, block: Block) {
+        self.end();
+        self.whole.push(block);
+    }
+
     /// The text ends here; what comes next is another.
     pub(super) fn end(&mut self) {
         if !self.rest.is_empty() {

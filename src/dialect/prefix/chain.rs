@@ -70,6 +70,12 @@ impl Transcript {
         self.blocks.media(hash);
     }
 
+    /// Something in the content that is said in another way than as text.
+    pub(in crate::dialect) fn value(&mut self, block: Block) {
+        self.is_blank = false;
+        self.blocks.value(block);
+    }
+
     /// The message ends. One that held nothing but what is volatile was never there.
     pub(in crate::dialect) fn end(&mut self, speaker: Speaker, calls: Option<Block>) {
         if self.is_sifted && self.is_blank && calls.is_none() {
@@ -86,17 +92,18 @@ impl Transcript {
         self.messages.last().map_or(0, |message| message.blocks.end)
     }
 
-    /// The chain over tools and messages.
-    pub(in crate::dialect) fn chain(&self, tools: Option<Block>) -> Option<Prefix> {
+    /// The chain over tools, the instructions that stand apart, and the messages.
+    pub(in crate::dialect) fn chain(&self, tools: Option<Block>, apart: Option<&Transcript>) -> Option<Prefix> {
         let mut chain = Chain::default();
         if let Some(tools) = tools {
             chain.link(tools);
             chain.end(Piece::Tools);
         }
+        let apart = apart.into_iter().flat_map(|apart| apart.messages.iter().map(move |message| (apart, message)));
         let mut is_preamble = true;
-        for message in &self.messages {
+        for (transcript, message) in apart.chain(self.messages.iter().map(|message| (self, message))) {
             is_preamble &= message.speaker.role == Role::System;
-            self.link(message, &mut chain);
+            transcript.link(message, &mut chain);
             chain.end(if is_preamble { Piece::System } else { Piece::Message });
             if message.speaker.role == Role::User {
                 chain.key_here();

@@ -12,7 +12,7 @@ use crate::exchange::Endpoint;
 use crate::fleet::{Mark, Piece, Prefix};
 
 fn look(endpoint: Endpoint, body: &str) -> Inspection {
-    let found = inspect(endpoint, None, &Bytes::copy_from_slice(body.as_bytes()));
+    let found = inspect(endpoint, None, None, &Bytes::copy_from_slice(body.as_bytes()));
     found.unwrap_or_else(|error| panic!("{error}: {body}"))
 }
 

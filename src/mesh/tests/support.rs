@@ -203,6 +203,7 @@ pub(super) fn request(body: impl Into<bytes::Bytes>) -> Request {
     Request {
         id: RequestId::from_bits(NEXT.fetch_add(1, Ordering::SeqCst).into()),
         endpoint: Endpoint::ChatCompletions,
+        model: None,
         headers,
         body: body.into(),
         origin: Origin::Client,

@@ -38,6 +38,7 @@ fn request() -> Request {
     Request {
         id: RequestId::from_bits(7),
         endpoint: Endpoint::ChatCompletions,
+        model: None,
         headers,
         body: Bytes::from_static(b"{}"),
         origin: Origin::Client,

@@ -2,6 +2,7 @@
 //! makes up for one that is missing. A policy is asked last, so that what it rejects would have served but for it.
 
 mod capability;
+mod endpoint;
 mod hops;
 mod status;
 mod tier;
@@ -14,7 +15,8 @@ use super::world::Candidate;
 /// The first objection to `candidate`, if any. `floors` is all that is demanded for the member of the chain it would
 /// serve.
 pub(super) fn objection(candidate: &Candidate, intent: &Intent, floors: Floors) -> Option<Why> {
-    capability::objection(candidate, &intent.needs)
+    endpoint::objection(candidate, intent.endpoint)
+        .or_else(|| capability::objection(candidate, &intent.needs))
         .or_else(|| status::objection(candidate))
         .or_else(|| hops::objection(candidate, intent.may_hop))
         .or_else(|| zone::objection(candidate, floors.zone))

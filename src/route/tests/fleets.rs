@@ -76,6 +76,7 @@ fn random_case(dice: &mut Dice) -> Case {
         tier: dice.random_bool(0.5).then(|| tier(dice.random_range(1..=5))),
     });
     let intent = Intent {
+        endpoint: None,
         prompt: None,
         needs: Needs { tools: dice.random_bool(0.3), prompt_bytes: dice.random_range(0..800), ..Needs::default() },
         mode: if dice.random_bool(0.5) { TierMode::Strict } else { TierMode::Flexible },

@@ -1,0 +1,171 @@
+//! Putting a request to a backend that speaks another dialect, and its answer back. Every dialect brings a decoder and an
+//! encoder of its own; which ones meet is decided here, and nothing else is.
+
+mod count;
+mod embed;
+mod flow;
+mod pair;
+#[cfg(test)]
+mod tests;
+
+use bytes::Bytes;
+
+use super::chat::{ChatReply, Garbled, Label};
+use super::inspect::BadRequest;
+use super::observe::Usage;
+use crate::exchange::{Dialect, Endpoint};
+
+pub use count::told as count_told;
+pub use flow::Flow;
+
+/// What backends of one kind do in their own way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ways {
+    /// It wants `max_completion_tokens` where others know only `max_tokens`: OpenAI's own API.
+    pub max_completion_tokens: bool,
+}
+
+/// Why a request cannot be put to a backend that speaks another dialect.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Untranslated {
+    /// It is no request.
+    Bad(BadRequest),
+    /// The backend's dialect has no word for these fields.
+    Unsupported(Vec<String>),
+}
+
+impl From<BadRequest> for Untranslated {
+    fn from(bad: BadRequest) -> Self {
+        Untranslated::Bad(bad)
+    }
+}
+
+impl From<super::chat::Unsupported> for Untranslated {
+    fn from(unsupported: super::chat::Unsupported) -> Self {
+        Untranslated::Unsupported(unsupported.0)
+    }
+}
+
+/// A request in the words of its backend.
+#[derive(Debug)]
+pub struct Translated {
+    /// The body.
+    pub body: Bytes,
+    /// How the answer is told to the client.
+    pub translation: Translation,
+}
+
+/// How an answer is told to a client that speaks another dialect than the backend.
+#[derive(Clone, Debug)]
+pub struct Translation {
+    /// What the client asked.
+    from: Endpoint,
+    /// What the backend is asked.
+    to: Endpoint,
+    label: Label,
+}
+
+/// An answer in the words of the client.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told {
+    /// The body.
+    pub body: Bytes,
+    /// What was used, where the backend says so.
+    pub usage: Option<Usage>,
+}
+
+/// Puts `body`, which asks for `from`, as a request for `to`. The answer will be told under `label`, whose model is the one
+/// that the backend is asked for.
+///
+/// # Errors
+/// It is no request, or holds what the other dialect has no word for.
+pub fn translate(
+    from: Endpoint,
+    to: Endpoint,
+    body: &Bytes,
+    mut label: Label,
+    ways: Ways,
+) -> Result<Translated, Untranslated> {
+    let text = std::str::from_utf8(body).map_err(|error| BadRequest::NotUtf8 { at: error.valid_up_to() })?;
+    let (body, to) = if from.is_embedding() {
+        (embed::request(from, to, text, &label.model)?, to)
+    } else if from.is_count() {
+        (count::request(from, to, text, &label.model)?, to)
+    } else {
+        let decoded = pair::decode_request(from, text)?;
+        if !decoded.uncarried.is_empty() {
+            return Err(Untranslated::Unsupported(decoded.uncarried));
+        }
+        label.include_usage = decoded.request.include_usage;
+        let to = if decoded.request.stream { streaming(to) } else { to };
+        (pair::encode_request(to, &decoded.request, &label.model, ways)?, to)
+    };
+    Ok(Translated { body: body.into(), translation: Translation { from, to, label } })
+}
+
+/// Where the path says whether a stream is wanted, it is another endpoint.
+fn streaming(to: Endpoint) -> Endpoint {
+    if to == Endpoint::GenerateContent { Endpoint::StreamContent } else { to }
+}
+
+impl Translation {
+    /// What the backend is asked.
+    pub fn to(&self) -> Endpoint {
+        self.to
+    }
+
+    /// The content type that the client sees.
+    pub fn content_type(&self, stream: bool) -> &'static str {
+        match (stream, self.from) {
+            (true, Endpoint::StreamContentArray) | (false, _) => "application/json",
+            (true, from) if from.dialect() == Dialect::Ollama => "application/x-ndjson",
+            (true, _) => "text/event-stream",
+        }
+    }
+
+    /// A whole answer.
+    ///
+    /// # Errors
+    /// It is none that the backend's dialect has.
+    pub fn whole(&self, body: &[u8]) -> Result<Told, Garbled> {
+        if self.from.is_embedding() {
+            return embed::reply(self.from, self.to, body, &self.label);
+        }
+        if self.from.is_count() {
+            return count::reply(self.from, self.to, body);
+        }
+        Ok(self.tell(&pair::decode_reply(self.to, body)?))
+    }
+
+    /// The same, where the backend sent a stream though none was asked for.
+    ///
+    /// # Errors
+    /// It is none that the backend's dialect has.
+    pub fn whole_of_stream(&self, body: &[u8]) -> Result<Told, Garbled> {
+        Ok(self.tell(&flow::fold(self.to, body)?))
+    }
+
+    fn tell(&self, reply: &ChatReply) -> Told {
+        let usage = (!reply.usage.is_empty()).then(|| reply.usage.into());
+        Told { body: pair::encode_reply(self.from, reply, &self.label).into(), usage }
+    }
+
+    /// A stream, told as it comes.
+    pub fn flow(&self) -> Flow {
+        Flow::new(self.from, self.to, self.label.clone())
+    }
+
+    /// A whole answer as a stream, where the client wanted one and the backend did not make one.
+    ///
+    /// # Errors
+    /// It is none that the backend's dialect has.
+    pub fn stream_of_whole(&self, body: &[u8]) -> Result<Told, Garbled> {
+        let reply = pair::decode_reply(self.to, body)?;
+        let usage = (!reply.usage.is_empty()).then(|| reply.usage.into());
+        let mut encoder = pair::encoder(self.from, self.label.clone());
+        let mut out = Vec::new();
+        reply.events().into_iter().for_each(|event| encoder.event(event, &mut out));
+        encoder.end(&mut out);
+        Ok(Told { body: out.into(), usage })
+    }
+}

@@ -1,0 +1,198 @@
+//! Putting a request to one of our own backends: as the client wrote it where the backend speaks its dialect, translated
+//! where not. Translation happens here and nowhere else, at the peer that owns the backend.
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+
+use super::outcome::{Miss, Step};
+use super::tally::Tally;
+use super::{Ask, Gateway};
+use crate::backend::{self, Question};
+use crate::dialect::{self, Fault, Label, Translated, Translation, Untranslated};
+use crate::env::ExchangeError;
+use crate::exchange::{Endpoint, Reply, full};
+use crate::fleet::{Kind, Speech};
+use crate::registry::Entry;
+
+/// The largest whole answer that is translated, and the largest error that is read.
+const MOST_ANSWER: usize = 64 << 20;
+const MOST_ERROR: usize = 1 << 20;
+
+/// What came of asking a backend.
+pub(super) struct Asked {
+    /// What it said, in the client's dialect from here on.
+    pub(super) reply: Reply,
+    /// What a translated answer says was used, once it is over.
+    pub(super) tally: Option<Tally>,
+}
+
+/// Why there is no reply.
+pub(super) enum NotAsked {
+    /// The backend could not be asked, or did not answer.
+    Exchange(ExchangeError),
+    /// Nothing came in time.
+    Silent,
+    /// It makes no sense to ask this backend.
+    Miss(Miss),
+}
+
+impl From<Miss> for NotAsked {
+    fn from(miss: Miss) -> Self {
+        NotAsked::Miss(miss)
+    }
+}
+
+impl Gateway {
+    /// Asks `entry`, in whatever words it understands.
+    pub(super) async fn ask(&self, entry: &Entry, step: &Step, ask: &Ask<'_>) -> Result<Asked, NotAsked> {
+        let asking = Asking { gateway: self, entry, step, ask };
+        match entry.spec.kind.speech(ask.request.endpoint) {
+            Speech::Relayed => asking.relay().await,
+            Speech::RelayedOr(instead) if entry.lacks(ask.request.endpoint) => asking.translate(instead).await,
+            Speech::RelayedOr(instead) => {
+                let relayed = asking.relay().await?;
+                if !has_no_such_endpoint(relayed.reply.status()) {
+                    return Ok(relayed);
+                }
+                let translated = asking.translate(instead).await?;
+                // Else it was the model that it did not know.
+                if translated.reply.status().is_success() {
+                    entry.has_no(ask.request.endpoint);
+                }
+                Ok(translated)
+            }
+            Speech::Translated(instead) => asking.translate(instead).await,
+            Speech::Estimated => Ok(asking.estimate()),
+            Speech::Never => Err(Miss::NoEndpoint.into()),
+        }
+    }
+}
+
+struct Asking<'a> {
+    gateway: &'a Gateway,
+    entry: &'a Entry,
+    step: &'a Step,
+    ask: &'a Ask<'a>,
+}
+
+impl Asking<'_> {
+    fn model(&self) -> &str {
+        &self.step.planned.served.id
+    }
+
+    async fn relay(&self) -> Result<Asked, NotAsked> {
+        let Ask { request, asked, .. } = self.ask;
+        let body = dialect::splice(&request.body, &asked.model_at, self.model());
+        let reply = self.send(request.endpoint, body, false).await?;
+        Ok(Asked { reply, tally: None })
+    }
+
+    async fn translate(&self, instead: Endpoint) -> Result<Asked, NotAsked> {
+        let request = self.ask.request;
+        let label = Label {
+            id: self.gateway.label_of(&request.id),
+            model: self.model().to_owned(),
+            created: self.gateway.clock.unix_seconds(),
+            include_usage: false,
+        };
+        let ways = backend::ways(&self.entry.spec);
+        let translated = dialect::translate(request.endpoint, instead, &request.body, label, ways);
+        let Translated { body, translation } = translated.map_err(|why| unfit(why, instead))?;
+        let reply = self.send(translation.to(), body, true).await?;
+        self.told(reply, &translation).await
+    }
+
+    async fn send(&self, endpoint: Endpoint, body: Bytes, is_translated: bool) -> Result<Reply, NotAsked> {
+        let Ask { request, asked, .. } = self.ask;
+        let (id, client, model, stream) = (&request.id, &request.headers, self.model(), asked.stream);
+        let question = Question { endpoint, model, id, client, body, stream, is_translated };
+        self.exchange(backend::request(&self.entry.spec, question)).await
+    }
+
+    async fn exchange(&self, outgoing: http::Request<Full<Bytes>>) -> Result<Reply, NotAsked> {
+        match tokio::time::timeout_at(self.step.deadline, self.gateway.http.send(outgoing)).await {
+            Ok(Ok(reply)) => Ok(reply),
+            Ok(Err(error)) => Err(NotAsked::Exchange(error)),
+            Err(_) => Err(NotAsked::Silent),
+        }
+    }
+
+    /// The answer of the backend in the client's words.
+    async fn told(&self, reply: Reply, translation: &Translation) -> Result<Asked, NotAsked> {
+        let status = reply.status();
+        if status.is_server_error() {
+            return Ok(Asked { reply, tally: None });
+        }
+        if !status.is_success() {
+            let (parts, body) = reply.into_parts();
+            let body = self.whole(body, MOST_ERROR).await?;
+            let said = Fault::told(status, &body).body(self.ask.request.endpoint.dialect());
+            return Ok(Asked { reply: with_body(parts, full(said), "application/json"), tally: None });
+        }
+        let comes_as_stream = is_stream(&reply);
+        let (parts, body) = reply.into_parts();
+        let wants_stream = self.ask.asked.stream;
+        if wants_stream && comes_as_stream {
+            let (body, tally) = super::translated::translated(body, translation.flow());
+            let reply = with_body(parts, body, translation.content_type(true));
+            return Ok(Asked { reply, tally: Some(tally) });
+        }
+        let body = self.whole(body, MOST_ANSWER).await?;
+        let told = match (wants_stream, comes_as_stream) {
+            (true, _) => translation.stream_of_whole(&body),
+            (false, true) => translation.whole_of_stream(&body),
+            (false, false) => translation.whole(&body),
+        };
+        let told = told.map_err(|garbled| Miss::Broken(garbled.to_string()))?;
+        let reply = with_body(parts, full(told.body), translation.content_type(wants_stream));
+        Ok(Asked { reply, tally: Some(Tally::of(told.usage)) })
+    }
+
+    async fn whole(&self, body: crate::exchange::Body, most: usize) -> Result<Bytes, NotAsked> {
+        let whole = Limited::new(body, most).collect();
+        match tokio::time::timeout_at(self.step.deadline, whole).await {
+            Ok(Ok(whole)) => Ok(whole.to_bytes()),
+            Ok(Err(error)) => Err(Miss::Broken(error.to_string()).into()),
+            Err(_) => Err(NotAsked::Silent),
+        }
+    }
+
+    /// Tokens of the prompt, at four bytes each: the backend has no way to count them.
+    fn estimate(&self) -> Asked {
+        let bytes = self.ask.asked.needs.prompt_bytes;
+        let mut reply = Reply::new(full(dialect::count_told(self.ask.request.endpoint, bytes.div_ceil(4))));
+        let headers = reply.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert("x-nexus-token-count", HeaderValue::from_static("estimated"));
+        Asked { reply, tally: None }
+    }
+}
+
+/// What is said by servers that have no such path; llama.cpp says 501 of what it was not started for.
+fn has_no_such_endpoint(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED | StatusCode::NOT_IMPLEMENTED)
+}
+
+fn is_stream(reply: &Reply) -> bool {
+    let content_type = reply.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    content_type.starts_with(b"text/event-stream") || content_type.starts_with(b"application/x-ndjson")
+}
+
+fn with_body(mut parts: http::response::Parts, body: crate::exchange::Body, content_type: &'static str) -> Reply {
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    Reply::from_parts(parts, body)
+}
+
+fn unfit(why: Untranslated, instead: Endpoint) -> Miss {
+    Miss::Unfit(Box::new(match why {
+        Untranslated::Bad(bad) => Fault::bad_request(bad.to_string()),
+        Untranslated::Unsupported(fields) => Fault::untranslatable(instead.dialect(), &fields),
+    }))
+}
+
+/// Those that would have it.
+pub(super) fn kinds_having(endpoint: Endpoint) -> Vec<&'static str> {
+    Kind::having(endpoint).map(Kind::as_str).collect()
+}
