@@ -24,6 +24,7 @@ pub(super) fn open_webui(target: &Target) -> Settings {
         environment,
         no_file: "Open WebUI keeps its settings in its own database, not in a file",
         command: Some(command),
+        command_head: Some("Or in a container"),
         notes: vec![
             "These are read at its first start only; later: Admin Panel > Settings > Connections.".to_owned(),
             "A container reaches this peer only if it listens on more than 127.0.0.1 (server.host).".to_owned(),

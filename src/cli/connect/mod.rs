@@ -19,9 +19,10 @@ use url::Url;
 use self::node::Node;
 use self::place::Places;
 use self::settings::Target;
+use self::write::Planned;
 use super::client::Client;
 use super::{ConfigFile, print, tell};
-use crate::config;
+use crate::config::{self, Lookup};
 
 /// Print the settings that point a tool at this peer, or put them in place.
 ///
@@ -85,39 +86,41 @@ impl Tool {
 
 impl Connect {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let url = self.url.as_deref().map(root).transpose()?;
-        let key = config::process(settings::KEY).filter(|key| !patch::is_ours(key));
-        let found = Client::find(self.config.path.as_deref())?;
-        let wants_key = key.is_some() || (url.is_none() && !found.loaded.config.auth.client_keys.is_empty());
-        let client = found.as_caller(url, key);
-        let node = Node::ask(&client, self.model.as_deref()).await?;
-        if let Some(problem) = &node.problem {
-            ensure!(!self.write, "{problem}: nothing is written");
-            tell(&format!("Warning: {problem}: the settings below are not checked"));
-        }
-        let target =
-            Target { url: node.url, needs_key: wants_key || node.asks_for_key, models: node.models, model: node.model };
-        self.show(&target)
+        let text = self.answer(&config::process).await?;
+        Ok(print(&text)?)
     }
 
-    fn show(&self, target: &Target) -> anyhow::Result<()> {
-        let places = Places::new(&config::process)?;
-        let settings = tools::settings(self.tool, target, &places);
-        let mut file = settings.file.as_ref().map(write::Planned::new).transpose()?;
-        let mut written = None;
-        if self.write {
-            match &mut file {
-                Some(file) => written = Some(file.put_in_place()?),
-                None => tell(&format!("Nothing to write: {}.", settings.no_file)),
-            }
+    /// What is printed, once all is done.
+    async fn answer(&self, lookup: &Lookup<'_>) -> anyhow::Result<String> {
+        let url = self.url.as_deref().map(root).transpose()?;
+        let key = lookup(settings::KEY).filter(|key| !patch::is_ours(key));
+        let client = Client::find(self.config.path.as_deref())?;
+        let wants_key = key.is_some() || (url.is_none() && !client.loaded.config.auth.client_keys.is_empty());
+        let node = Node::ask(&client.as_caller(url, key), self.model.as_deref()).await?;
+        if let Some(problem) = &node.problem {
+            ensure!(!self.write, "{problem}: nothing is written");
+            tell(&format!("Warning: {problem}: what is printed is not checked"));
         }
-        let text = if self.json {
-            let view = settings.as_json(&self.tool.name(), target, file.as_ref(), written.as_ref());
-            serde_json::to_string_pretty(&view)? + "\n"
-        } else {
-            settings.as_text(file.as_ref(), written.as_ref())
+        let needs_key = wants_key || node.asks_for_key;
+        let target = Target { url: node.url, needs_key, models: node.models, model: node.model };
+        self.settle(&target, &Places::new(lookup)?)
+    }
+
+    fn settle(&self, target: &Target, places: &Places) -> anyhow::Result<String> {
+        let settings = tools::settings(self.tool, target, places);
+        let file = settings.file.as_ref().map(Planned::new).transpose()?;
+        let written = match &file {
+            Some(file) if self.write => Some(file.put_in_place()?),
+            _ => None,
         };
-        Ok(print(&text)?)
+        if self.write && file.is_none() {
+            tell(&format!("Nothing to write: {}.", settings.no_file));
+        }
+        if self.json {
+            let view = settings.as_json(&self.tool.name(), target, file.as_ref(), written.as_ref());
+            return Ok(serde_json::to_string_pretty(&view)? + "\n");
+        }
+        Ok(settings.as_text(file.as_ref(), written.as_ref()))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use anyhow::bail;
 use http::StatusCode;
 use serde::Deserialize;
 
@@ -57,23 +56,23 @@ impl Node {
                 return Ok(Node::unknown(client.first_place(), wanted, error.to_string(), asks_for_key));
             }
         };
-        let models = offers(listing);
-        let Some(model) = wanted else { return Ok(Node::of(url, models)) };
-        if !models.iter().any(|offer| offer.id == model) {
+        let offers = offers(listing);
+        let Some(model) = wanted else { return Ok(Node::of(url, offers)) };
+        let offer = match offers.iter().find(|offer| offer.id == model) {
+            Some(offer) => offer.clone(),
             // Not everything that can be asked for is listed: an alias answers to its own name.
-            match client.get::<Entry>(&format!("/v1/models/{}", percent_encode(model))).await {
-                Ok(entry) => {
-                    let offer = Offer { id: model.to_owned(), ..Offer::of(&entry) };
-                    let models = std::iter::once(offer).chain(models).collect();
-                    return Ok(Node { model: model.to_owned(), ..Node::of(url, models) });
-                }
-                Err(error) => bail!(error),
+            None => {
+                let entry: Entry = client.get(&format!("/v1/models/{}", percent_encode(model))).await?;
+                Offer { id: model.to_owned(), ..Offer::of(&entry) }
             }
-        }
-        Ok(Node { model: model.to_owned(), ..Node::of(url, models) })
+        };
+        let others = offers.into_iter().filter(|other| !other.embeds && other.id != model);
+        let models = std::iter::once(offer).chain(others).collect();
+        Ok(Node { url: url.to_owned(), model: model.to_owned(), models, asks_for_key: false, problem: None })
     }
 
     fn unknown(url: &str, wanted: Option<&str>, problem: String, asks_for_key: bool) -> Self {
+        let problem = problem.trim_end_matches('.').to_owned();
         let model = wanted.unwrap_or(PLACEHOLDER).to_owned();
         let models = vec![Offer { id: model.clone(), ..Offer::default() }];
         Node { url: url.to_owned(), model, models, asks_for_key, problem: Some(problem) }

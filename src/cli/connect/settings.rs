@@ -77,8 +77,10 @@ pub(super) struct Settings {
     pub(super) no_file: &'static str,
     /// What is to be done by hand.
     pub(super) steps: Vec<String>,
-    /// What to run then.
+    /// What to run then, or instead.
     pub(super) command: Option<String>,
+    /// The words before it, where it is not what to run then.
+    pub(super) command_head: Option<&'static str>,
     pub(super) notes: Vec<String>,
 }
 
@@ -148,7 +150,7 @@ impl Settings {
             sections.push(steps);
         }
         if let Some(command) = &self.command {
-            sections.push(format!("Then run:\n  {command}\n"));
+            sections.push(format!("{}:\n  {command}\n", self.command_head.unwrap_or("Then run")));
         }
         if !self.notes.is_empty() {
             sections.push(self.notes.iter().map(|note| format!("Note: {note}\n")).collect());

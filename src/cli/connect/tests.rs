@@ -5,7 +5,6 @@ use clap::ValueEnum;
 use serde_json::Value as Json;
 
 use super::settings::{Offer, Settings};
-use super::write::Planned;
 use super::*;
 
 fn places(home: &Path) -> Places {
@@ -56,10 +55,104 @@ fn json_is_for_programs() {
     insta::assert_snapshot!(serde_json::to_string_pretty(&view).expect("JSON"));
 }
 
+/// A server that says the same to everybody, for as long as the test runs.
+fn node(status: &'static str, body: &'static str) -> u16 {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("bound").port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let (mut request, mut buffer) = (Vec::new(), [0; 1024]);
+            while !request.windows(4).any(|end| end == b"\r\n\r\n") {
+                match stream.read(&mut buffer) {
+                    Ok(0) | Err(_) => break,
+                    Ok(length) => request.extend_from_slice(&buffer[..length]),
+                }
+            }
+            let is_list = request.starts_with(b"GET /v1/models HTTP");
+            let missing = "{\"error\":{\"message\":\"Model 'x' not found. Available: a, m\"}}";
+            let (status, body) = if is_list { (status, body) } else { ("404 Not Found", missing) };
+            let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+            // A client that is gone has seen enough.
+            let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
+        }
+    });
+    port
+}
+
+/// What `nexus connect LINE` answers where the configuration names `port`.
+async fn answer(line: &str, port: u16, home: &Path, key: Option<&str>) -> anyhow::Result<String> {
+    use clap::Parser;
+    let file = home.join("nexus.toml");
+    fs::write(&file, format!("server.port = {port}\n")).expect("write");
+    let words = ["nexus", "connect"].into_iter().chain(line.split(' ')).map(str::to_owned);
+    let words = words.chain(["-c".to_owned(), file.display().to_string()]);
+    let cli = crate::cli::Cli::try_parse_from(words).expect("a command");
+    let crate::cli::Command::Connect(connect) = cli.command else { panic!("another command") };
+    let lookup = |name: &str| match name {
+        "HOME" => Some(home.display().to_string()),
+        "NEXUS_API_KEY" => key.map(str::to_owned),
+        _ => None,
+    };
+    connect.answer(&lookup).await
+}
+
+const MODELS: &str = r#"{"object":"list","data":[{"id":"a","capabilities":{"tools":false}},
+    {"id":"m","context_length":8192,"capabilities":{"vision":false,"tools":true,"json_mode":false}}]}"#;
+
+#[tokio::test]
+async fn a_running_node_says_what_it_has() {
+    let home = tempfile::tempdir().expect("a directory");
+    let port = node("200 OK", MODELS);
+    let answer = |line: &'static str, key| answer(line, port, home.path(), key);
+    let text = answer("claude", None).await.expect("settings");
+    assert!(text.contains(&format!("ANTHROPIC_BASE_URL=http://127.0.0.1:{port}\n")), "{text}");
+    assert!(text.contains("ANTHROPIC_MODEL=m\n") && text.contains("ANTHROPIC_AUTH_TOKEN=nexus\n"), "{text}");
+    let text = answer("aider --model a", Some("secret")).await.expect("settings");
+    assert!(text.contains("openai/a") && text.contains("\"$NEXUS_API_KEY\"") && !text.contains("secret"), "{text}");
+    let error = answer("aider --model x", None).await.expect_err("no such model").to_string();
+    assert_eq!(error, "Model 'x' not found. Available: a, m");
+    let text = answer("codex --write --json", None).await.expect("settings");
+    let view: Json = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(view["files"][0]["changed"][0], "model");
+    assert!(fs::read_to_string(home.path().join(".codex/config.toml")).expect("there").starts_with("model = \"m\"\n"));
+    let text = answer("cursor --write", None).await.expect("settings");
+    assert!(text.starts_with("By hand:\n"), "{text}");
+}
+
+#[tokio::test]
+async fn without_a_node_settings_are_printed_and_never_written() {
+    let home = tempfile::tempdir().expect("a directory");
+    let text = answer("claude", 1, home.path(), None).await.expect("settings");
+    assert!(text.contains("=http://127.0.0.1:1\n") && text.contains("ANTHROPIC_MODEL=MODEL\n"), "{text}");
+    let text = answer("claude --model m --url 127.0.0.1:1/v1", 2, home.path(), Some("nexus")).await.expect("settings");
+    assert!(text.contains("=http://127.0.0.1:1\n") && text.contains("ANTHROPIC_MODEL=m\n"), "{text}");
+    assert!(text.contains("ANTHROPIC_AUTH_TOKEN=nexus\n"), "{text}");
+    let error = answer("claude --write", 1, home.path(), None).await.expect_err("nobody").to_string();
+    assert!(
+        error.starts_with("cannot reach nexus at http://127.0.0.1:1 (") && error.ends_with("): nothing is written"),
+        "{error}"
+    );
+    assert!(!home.path().join(".claude").exists());
+    let strict = node("401 Unauthorized", r#"{"error":{"message":"This node asks for a key."}}"#);
+    let text = answer("claude", strict, home.path(), None).await.expect("settings");
+    assert!(text.contains("ANTHROPIC_AUTH_TOKEN=\"$NEXUS_API_KEY\"\n"), "{text}");
+}
+
+#[test]
+fn help() {
+    use clap::CommandFactory;
+    let mut command = crate::cli::Cli::command().term_width(100);
+    println!("{}", command.render_long_help());
+    let connect = command.find_subcommand_mut("connect").expect("there");
+    let mut connect = connect.clone().bin_name("nexus connect").term_width(100);
+    println!("=====\n{}", connect.render_long_help());
+}
+
 /// Writes settings below `home`.
 fn write(tool: Tool, home: &Path, needs_key: bool) -> anyhow::Result<String> {
     let settings = tools::settings(tool, &target(needs_key), &places(home));
-    let mut planned = Planned::new(settings.file.as_ref().expect("a file"))?;
+    let planned = Planned::new(settings.file.as_ref().expect("a file"))?;
     let written = planned.put_in_place()?;
     Ok(settings.as_text(Some(&planned), Some(&written)).replace(&home.display().to_string(), "~"))
 }

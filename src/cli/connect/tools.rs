@@ -21,7 +21,9 @@ pub(super) fn settings(tool: Tool, target: &Target, places: &Places) -> Settings
         Tool::Zed => apps::zed(target, places),
     };
     if target.needs_key {
-        settings.notes.push(format!("This node asks for a key. It is read from {KEY} and written into no file."));
+        settings
+            .notes
+            .push(format!("This node asks for a key. It is read from {KEY}; this command writes it nowhere."));
     }
     settings
 }

@@ -63,7 +63,7 @@ impl Planned {
 
     /// # Errors
     /// The file is written in a way that cannot be changed without loss, or cannot be written.
-    pub(super) fn put_in_place(&mut self) -> anyhow::Result<Written> {
+    pub(super) fn put_in_place(&self) -> anyhow::Result<Written> {
         let text = self.before.as_deref().unwrap_or(&self.base);
         let Edited { text, changed } = self.format.apply(text, &self.patch).map_err(|problem| {
             let path = self.path.display();
@@ -85,10 +85,13 @@ impl Planned {
     }
 }
 
-/// Whether the file has `key` at its top. One that cannot be read says so when it is changed.
+/// Whether the file has `key` at its top, or seems to: one with comments is only shown what to add.
 fn has_key(text: &str, format: Format, key: &str) -> bool {
     match format {
-        Format::Json => serde_json::from_str::<Json>(text).is_ok_and(|document| document.get(key).is_some()),
+        Format::Json => match serde_json::from_str::<Json>(text) {
+            Ok(document) => document.get(key).is_some(),
+            Err(_) => text.contains(&format!("\"{key}\"")),
+        },
         Format::Toml => text.parse::<toml_edit::DocumentMut>().is_ok_and(|document| document.contains_key(key)),
         Format::Yaml => text.lines().any(|line| line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))),
     }

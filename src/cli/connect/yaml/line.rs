@@ -48,7 +48,7 @@ fn split_comment(rest: &str) -> (&str, &str) {
     for (at, character) in rest.char_indices() {
         match (quote, character) {
             (None, '#') if before == ' ' => return (rest[..at].trim_end(), &rest[at..]),
-            (None, '"' | '\'') if at == 0 => quote = Some(character),
+            (None, '"' | '\'') if at == 0 || before == '\'' => quote = Some(character),
             (Some('"'), '\\') if !escaped => {
                 escaped = true;
                 continue;
