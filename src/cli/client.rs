@@ -68,7 +68,7 @@ impl Client {
 
     /// The same as a client of the models: with a client's key, and at `url` if one is named. The admin token is shown
     /// to nobody then.
-    pub(super) fn as_caller(mut self, url: Option<String>, key: Option<String>) -> Self {
+    pub(super) fn for_caller(mut self, url: Option<String>, key: Option<String>) -> Self {
         if let Some(url) = url {
             self.places = vec![url];
         }

@@ -1,5 +1,5 @@
-//! Changing a JSON file: keys keep their order and the file its indentation. A file with comments is left alone, because
-//! they would be lost.
+//! Changing a JSON file: keys keep their order and the file its indentation. A file with comments is left alone: they
+//! would be lost.
 
 use serde::Serialize;
 use serde_json::ser::{PrettyFormatter, Serializer};
@@ -70,11 +70,19 @@ mod tests {
 
     #[test]
     fn order_and_indentation_stay_and_twice_is_once() {
-        let before = "{\n    \"z\": 1,\n    \"env\": {\n        \"A\": \"old\",\n        \"T\": \"nexus\"\n    },\n    \"a\": []\n}\n";
+        let before = concat!(
+            "{\n    \"z\": 1,\n    \"env\": {\n        \"A\": \"old\",\n",
+            "        \"T\": \"nexus\"\n    },\n    \"a\": []\n}\n",
+        );
         let patch = json!({"env": {"A": "new", "B": "x", "T": null}, "n": {"m": [1]}});
         let once = apply(before, &patch).expect("JSON");
         assert_eq!(once.changed, ["env.A", "env.B", "env.T", "n.m"]);
-        let expected = "{\n    \"z\": 1,\n    \"env\": {\n        \"A\": \"new\",\n        \"B\": \"x\"\n    },\n    \"a\": [],\n    \"n\": {\n        \"m\": [\n            1\n        ]\n    }\n}\n";
+        let expected = concat!(
+            "{\n    \"z\": 1,\n    \"env\": {\n        \"A\": \"new\",\n",
+            "        \"B\": \"x\"\n    },\n    \"a\": [],\n    \"n\": {\n",
+            "        \"m\": [\n            1\n        ]\n    }\n",
+            "}\n",
+        );
         assert_eq!(once.text, expected);
         assert_eq!(apply(&once.text, &patch).expect("JSON"), Edited { text: once.text, changed: Vec::new() });
     }

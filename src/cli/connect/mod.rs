@@ -96,10 +96,12 @@ impl Connect {
         let key = lookup(settings::KEY).filter(|key| !patch::is_ours(key));
         let client = Client::find(self.config.path.as_deref())?;
         let wants_key = key.is_some() || (url.is_none() && !client.loaded.config.auth.client_keys.is_empty());
-        let node = Node::ask(&client.as_caller(url, key), self.model.as_deref()).await?;
+        let node = Node::ask(&client.for_caller(url, key), self.model.as_deref()).await?;
         if let Some(problem) = &node.problem {
             ensure!(!self.write, "{problem}: nothing is written");
-            tell(&format!("Warning: {problem}: what is printed is not checked"));
+            let place =
+                if node.model == settings::PLACEHOLDER { "put a model's name for MODEL" } else { "nothing is checked" };
+            tell(&format!("Warning: {problem}: {place}"));
         }
         let needs_key = wants_key || node.asks_for_key;
         let target = Target { url: node.url, needs_key, models: node.models, model: node.model };

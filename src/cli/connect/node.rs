@@ -47,7 +47,10 @@ struct Capabilities {
 }
 
 impl Node {
-    /// Asks what there is. A node that does not answer is a problem, not an error; a model that it does not have is one.
+    /// Asks what there is. A node that does not answer is a problem and no error.
+    ///
+    /// # Errors
+    /// It does not have the model that is wanted.
     pub(super) async fn ask(client: &Client, wanted: Option<&str>) -> anyhow::Result<Self> {
         let (listing, url) = match client.get_and_place::<Listing>("/v1/models").await {
             Ok(answer) => answer,

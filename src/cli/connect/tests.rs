@@ -139,16 +139,6 @@ async fn without_a_node_settings_are_printed_and_never_written() {
     assert!(text.contains("ANTHROPIC_AUTH_TOKEN=\"$NEXUS_API_KEY\"\n"), "{text}");
 }
 
-#[test]
-fn help() {
-    use clap::CommandFactory;
-    let mut command = crate::cli::Cli::command().term_width(100);
-    println!("{}", command.render_long_help());
-    let connect = command.find_subcommand_mut("connect").expect("there");
-    let mut connect = connect.clone().bin_name("nexus connect").term_width(100);
-    println!("=====\n{}", connect.render_long_help());
-}
-
 /// Writes settings below `home`.
 fn write(tool: Tool, home: &Path, needs_key: bool) -> anyhow::Result<String> {
     let settings = tools::settings(tool, &target(needs_key), &places(home));

@@ -83,7 +83,8 @@ mod tests {
     use super::*;
 
     fn patch() -> Json {
-        json!({"model": "m", "model_provider": "nexus", "model_providers": {"nexus": {"name": "Nexus", "env_key": null}}})
+        let nexus = json!({"name": "Nexus", "env_key": null});
+        json!({"model": "m", "model_provider": "nexus", "model_providers": {"nexus": nexus}})
     }
 
     #[test]

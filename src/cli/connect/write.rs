@@ -1,4 +1,5 @@
-//! Putting settings into a file: read, changed, and replaced whole by a rename. The first change leaves a copy beside it.
+//! Putting settings into a file: read, changed, and replaced whole by a rename. The first change leaves a copy of what
+//! was there. It knows nothing of tools.
 
 use std::ffi::OsString;
 use std::io;

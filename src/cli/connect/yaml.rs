@@ -1,5 +1,5 @@
-//! Changing a YAML file line by line: simple `key: value` lines in plain mappings, and one marked block in a list. What is
-//! written in any other way is refused, not understood.
+//! Changing a YAML file line by line: simple `key: value` lines in plain mappings, and one marked block in a list. What
+//! is written in any other way is refused, not understood.
 
 mod line;
 

@@ -13,7 +13,11 @@ fn twice(before: &str, patch: &Json) -> String {
 fn values_are_replaced_and_added_and_everything_else_stays() {
     let patch = json!({"model": "openai/q:8b", "base": "http://h:1/v1", "key": null});
     let before = "# mine\nmodel: old   # why\nread:\n- a\n- b\nkey: nexus\nnote: |\n  model: no\n\n# the end\n";
-    let after = "# mine\nmodel: \"openai/q:8b\" # why\nread:\n- a\n- b\nnote: |\n  model: no\nbase: \"http://h:1/v1\"\n\n# the end\n";
+    let after = concat!(
+        "# mine\nmodel: \"openai/q:8b\" # why\nread:\n- a\n",
+        "- b\nnote: |\n  model: no\nbase: \"http://h:1/v1\"\n",
+        "\n# the end\n",
+    );
     assert_eq!(twice(before, &patch), after);
     assert_eq!(twice("", &patch), "model: \"openai/q:8b\"\nbase: \"http://h:1/v1\"\n");
     assert_eq!(twice("# mine\r\n", &patch), "# mine\r\nmodel: \"openai/q:8b\"\r\nbase: \"http://h:1/v1\"\r\n");
@@ -23,8 +27,16 @@ fn values_are_replaced_and_added_and_everything_else_stays() {
 #[test]
 fn values_deep_inside_are_found() {
     let patch = json!({"active": "openai", "providers": {"openai": {"enabled": true, "model": "m"}}});
-    let before = "---\nactive: anthropic\nproviders:\n    anthropic:\n        model: c\n    openai: # here\n        model: old\nextensions:\n  a:\n    model: x\n";
-    let after = "---\nactive: openai\nproviders:\n    anthropic:\n        model: c\n    openai: # here\n        model: m\n        enabled: true\nextensions:\n  a:\n    model: x\n";
+    let before = concat!(
+        "---\nactive: anthropic\nproviders:\n    anthropic:\n",
+        "        model: c\n    openai: # here\n        model: old\nextensions:\n",
+        "  a:\n    model: x\n",
+    );
+    let after = concat!(
+        "---\nactive: openai\nproviders:\n    anthropic:\n",
+        "        model: c\n    openai: # here\n        model: m\n        enabled: true\n",
+        "extensions:\n  a:\n    model: x\n",
+    );
     assert_eq!(twice(before, &patch), after);
     let fresh = "active: openai\nproviders:\n  openai:\n    enabled: true\n    model: m\n";
     assert_eq!(twice("active: a\nproviders: {}\n", &patch), fresh);
