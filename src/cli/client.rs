@@ -66,9 +66,29 @@ impl Client {
         Ok(Client { http, places: places(file.is_some(), &loaded), token, loaded })
     }
 
+    /// The same as a client of the models: with a client's key, and at `url` if one is named. The admin token is shown
+    /// to nobody then.
+    pub(super) fn for_caller(mut self, url: Option<String>, key: Option<String>) -> Self {
+        if let Some(url) = url {
+            self.places = vec![url];
+        }
+        self.token = key;
+        self
+    }
+
+    /// The root that is tried first.
+    pub(super) fn first_place(&self) -> &str {
+        self.places.first().map_or("nowhere", String::as_str)
+    }
+
     /// What stands at `path`.
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.call(Method::GET, path, None).await
+    }
+
+    /// What stands at `path`, and the root of the node that said so.
+    pub(super) async fn get_and_place<T: DeserializeOwned>(&self, path: &str) -> Result<(T, &str), ClientError> {
+        self.call_and_place(Method::GET, path, None).await
     }
 
     /// What `path` answers to `body`.
@@ -87,13 +107,25 @@ impl Client {
         path: &str,
         body: Option<&Json>,
     ) -> Result<T, ClientError> {
+        self.call_and_place(method, path, body).await.map(|(answer, _)| answer)
+    }
+
+    async fn call_and_place<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Json>,
+    ) -> Result<(T, &str), ClientError> {
         let mut nobody = Vec::new();
         for place in &self.places {
             let unreachable = |reason: &str| ClientError::Unreachable { url: place.clone(), reason: reason.to_owned() };
             let url = format!("{place}{path}");
             let exchange = self.exchange(&method, &url, body);
             match tokio::time::timeout(ANSWER_DEADLINE, exchange).await {
-                Ok(Ok((status, bytes))) => return read(status, &bytes).map_err(|refusal| refusal.at(place)),
+                Ok(Ok((status, bytes))) => {
+                    let answer = read(status, &bytes).map_err(|refusal| refusal.at(place))?;
+                    return Ok((answer, place));
+                }
                 Ok(Err(ExchangeError::Connect(reason))) => nobody.push(unreachable(&reason)),
                 Ok(Err(ExchangeError::Broken(reason))) => return Err(unreachable(&reason)),
                 Err(_) => return Err(unreachable("no answer in time")),

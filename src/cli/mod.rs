@@ -5,6 +5,7 @@ mod backends;
 mod client;
 mod completions;
 mod config;
+mod connect;
 mod demo;
 mod explain;
 mod health;
@@ -47,6 +48,7 @@ enum Command {
     Backends(backends::Backends),
     Models(models::Models),
     Health(health::Health),
+    Connect(connect::Connect),
     /// Write a configuration file
     #[command(subcommand)]
     Config(config::Config),
@@ -80,6 +82,7 @@ impl Cli {
             Command::Backends(backends) => on_one_thread(backends.run()),
             Command::Models(models) => on_one_thread(models.run()),
             Command::Health(health) => on_one_thread(health.run()),
+            Command::Connect(connect) => on_one_thread(connect.run()),
             Command::Mesh(mesh) => on_one_thread(mesh.run()),
             Command::Explain(explain) => on_one_thread(explain.run()),
             Command::Config(config) => config.run(),

@@ -102,6 +102,7 @@ fn help_teaches_every_command() {
         "backends remove",
         "models",
         "health",
+        "connect",
         "config",
         "config init",
         "mesh",
@@ -131,6 +132,8 @@ fn usage_errors_exit_2() {
         "backends add",
         "mesh join",
         "completions tcsh",
+        "connect",
+        "connect emacs",
         "demo --peers 0",
         "synthetic --slots 0",
         "health --json --format text",
@@ -300,6 +303,18 @@ fn without_a_server_lists_come_from_the_file() {
     ");
     assert_eq!(place.run("models --json --backend a").ok().stdout, "{\n  \"models\": []\n}\n");
     assert!(place.run("models -b b").code == Some(1));
+}
+
+#[test]
+fn without_a_server_settings_are_printed_and_not_written() {
+    let place = Place::new().with("HOME", "/nowhere");
+    let ran = place.run("connect claude").ok();
+    assert!(ran.stderr.starts_with("Warning: cannot reach nexus at http://127.0.0.1:1"), "{ran:?}");
+    assert!(ran.stdout.contains("export ANTHROPIC_BASE_URL=http://127.0.0.1:1\n"), "{ran:?}");
+    assert!(ran.stdout.contains("export ANTHROPIC_MODEL=MODEL\n"), "{ran:?}");
+    let error = place.run("connect claude --write").error();
+    assert!(error.starts_with("Error: cannot reach nexus at http://127.0.0.1:1"), "{error}");
+    assert!(Place::new().run("connect claude").error().contains("HOME is not set"));
 }
 
 #[test]
