@@ -151,9 +151,7 @@ pub(super) fn seen(view: &View) -> Vec<Seen> {
         }
     }
     let id = |seen: &Seen| seen.model.id.clone();
-    seen.sort_by(|(at_a, a), (at_b, b)| {
-        (id(a), at_a, &a.peer, &a.backend).cmp(&(id(b), at_b, &b.peer, &b.backend))
-    });
+    seen.sort_by(|(at_a, a), (at_b, b)| (id(a), at_a, &a.peer, &a.backend).cmp(&(id(b), at_b, &b.peer, &b.backend)));
     seen.dedup_by(|(at_b, b), (at_a, a)| a.model.id == b.model.id && at_a == at_b && a.peer != b.peer);
     let mut all: Vec<Seen> = seen.into_iter().map(|(_, seen)| seen).collect();
     all.sort_by(|a, b| (&a.model.id, &a.backend, &a.peer).cmp(&(&b.model.id, &b.backend, &b.peer)));

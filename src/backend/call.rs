@@ -184,7 +184,8 @@ mod tests {
 
     #[test]
     fn every_vendor_is_shown_its_key_where_it_looks_for_it() {
-        let clients = [("authorization", "Bearer c"), ("x-api-key", "c"), ("x-goog-api-key", "c"), ("anthropic-beta", "b")];
+        let clients =
+            [("authorization", "Bearer c"), ("x-api-key", "c"), ("x-goog-api-key", "c"), ("anthropic-beta", "b")];
         for (kind, header, value) in [
             (Kind::OpenAi, "authorization", "Bearer own"),
             (Kind::Anthropic, "x-api-key", "own"),

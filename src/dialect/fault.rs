@@ -270,8 +270,7 @@ impl Fault {
     /// No backend of the model has the endpoint; `kinds` do.
     pub fn not_implemented(model: &str, endpoint: Endpoint, kinds: &[&str]) -> Self {
         let (model, path) = (shown(model), endpoint.path("{model}"));
-        let message =
-            format!("No backend of model '{model}' has {path}. Backends that do: {}", kinds.join(", "));
+        let message = format!("No backend of model '{model}' has {path}. Backends that do: {}", kinds.join(", "));
         Self::new(StatusCode::NOT_IMPLEMENTED, "not_implemented", CLIENT, message)
             .with_context(json!({ "backend_types": kinds }))
     }
@@ -320,7 +319,8 @@ mod tests {
     fn a_context_stands_in_both_places() {
         let context = json!({ "rejection_reasons": [] });
         let body: Value =
-            serde_json::from_slice(&Fault::rejected_by_policy("m", "privacy", context.clone()).body(OPENAI)).expect("JSON");
+            serde_json::from_slice(&Fault::rejected_by_policy("m", "privacy", context.clone()).body(OPENAI))
+                .expect("JSON");
         assert_eq!(body["context"], context);
         assert_eq!(body["error"]["context"], context);
         assert_eq!(body["error"]["type"], "service_unavailable");

@@ -132,9 +132,7 @@ impl Gateway {
         let mut pending: heartbeat::Pending = Box::pin(async move { self.respond(&request).await });
         match tokio::time::timeout(every, &mut pending).await {
             Ok(reply) => reply,
-            Err(_) if asks_for_a_stream(&asked) => {
-                notes::on_waiting(heartbeat::stream_of(pending, every), &id)
-            }
+            Err(_) if asks_for_a_stream(&asked) => notes::on_waiting(heartbeat::stream_of(pending, every), &id),
             Err(_) => pending.await,
         }
     }

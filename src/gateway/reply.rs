@@ -17,8 +17,8 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::lesson::Lesson;
 use super::outcome::Answer;
 use super::record::Trip;
-use crate::dialect::{Fault, Observer, ReplyKind};
 use super::tally::Tally;
+use crate::dialect::{Fault, Observer, ReplyKind};
 use crate::exchange::{Body, Cut, Dialect, Reply};
 use crate::registry::{Away, InFlight};
 
@@ -54,14 +54,7 @@ pub(super) struct To {
 
 /// The reply with these headers. At the entry a stream that breaks off ends with an error event; between peers it breaks
 /// off, so that the entry can tell.
-pub(super) fn pass_on(
-    answer: Answer,
-    headers: HeaderMap,
-    trip: Trip,
-    held: Held,
-    bounds: Bounds,
-    to: To,
-) -> Reply {
+pub(super) fn pass_on(answer: Answer, headers: HeaderMap, trip: Trip, held: Held, bounds: Bounds, to: To) -> Reply {
     let (mut parts, inner) = answer.reply.into_parts();
     parts.headers = headers;
     let content_type = parts.headers.get(header::CONTENT_TYPE).map(|value| value.as_bytes());

@@ -70,15 +70,8 @@ async fn ask(entry: &Arc<Entry>, model: &Arc<Model>, env: &Env) {
     };
     let (id, body) = (RequestId::from_bits(0), Bytes::from(body.to_string()));
     let (client, model_name) = (HeaderMap::new(), model.id.as_str());
-    let question = Question {
-        endpoint,
-        model: model_name,
-        id: &id,
-        client: &client,
-        body,
-        stream: false,
-        is_translated: false,
-    };
+    let question =
+        Question { endpoint, model: model_name, id: &id, client: &client, body, stream: false, is_translated: false };
     let request = backend::request(&entry.spec, question);
     let began = Instant::now();
     let answer = async {

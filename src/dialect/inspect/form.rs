@@ -27,7 +27,8 @@ pub(super) fn inspect(content_type: Option<&str>, body: &Bytes) -> Result<Inspec
             _ => {}
         }
     }
-    let span = model.ok_or(BadRequest::Missing { field: "model", wanted: "the name of a model, as a field of the form" })?;
+    let span =
+        model.ok_or(BadRequest::Missing { field: "model", wanted: "the name of a model, as a field of the form" })?;
     let name = std::str::from_utf8(&body[span.clone()])
         .map_err(|_| BadRequest::Unusable { field: "model", problem: "is not valid UTF-8" })?;
     if name.trim().is_empty() {

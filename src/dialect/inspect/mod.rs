@@ -5,8 +5,8 @@ mod bad;
 mod body;
 mod canonical;
 mod content;
-mod glance;
 mod form;
+mod glance;
 mod messages;
 mod options;
 mod prompt;
@@ -202,11 +202,7 @@ fn shape_of(raw: &str) -> Shape {
     serde_json::from_str::<glance::Seen<Shape>>(raw).map_or(Shape::String, |seen| seen.0)
 }
 
-fn read_messages(
-    field: &'static str,
-    messages: Option<&Messages>,
-    needs: &mut Needs,
-) -> Result<(), BadRequest> {
+fn read_messages(field: &'static str, messages: Option<&Messages>, needs: &mut Needs) -> Result<(), BadRequest> {
     let wanted = "an array of messages";
     let messages = messages.ok_or(BadRequest::Missing { field, wanted })?;
     if messages.shape != Shape::Array {

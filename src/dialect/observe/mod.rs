@@ -9,8 +9,8 @@ mod usage;
 pub use self::usage::Usage;
 use super::chat::Spoken;
 use super::framing::{Events, Lines};
-use end::End;
 use crate::exchange::Dialect;
+use end::End;
 
 /// How much of the end of a whole reply is kept to look for usage in.
 const TAIL: usize = 64 * 1024;

@@ -78,11 +78,8 @@ fn of_ollama(bytes: &[u8]) -> Option<Spoken> {
     memchr::memmem::rfind(bytes, b"eval_count\"")?;
     // A whole answer may be cut in front.
     let told: Told = serde_json::from_slice(bytes).ok()?;
-    let spoken = Spoken {
-        prompt_tokens: told.prompt_eval_count,
-        completion_tokens: told.eval_count,
-        ..Spoken::default()
-    };
+    let spoken =
+        Spoken { prompt_tokens: told.prompt_eval_count, completion_tokens: told.eval_count, ..Spoken::default() };
     (!spoken.is_empty()).then_some(spoken)
 }
 

@@ -6,16 +6,18 @@ use super::super::{google, ollama, openai};
 use super::{Told, Untranslated};
 use crate::exchange::{Dialect, Endpoint};
 
-pub(super) fn request(from: Endpoint, to: Endpoint, body: &str, model: &str) -> Result<Vec<u8>, Untranslated> {
+/// The request, and whether its client wants base64.
+pub(super) fn request(from: Endpoint, to: Endpoint, body: &str, model: &str) -> Result<(Vec<u8>, bool), Untranslated> {
     let (request, uncarried) = decode(from, body)?;
     if !uncarried.is_empty() {
         return Err(Untranslated::Unsupported(uncarried));
     }
-    Ok(match to.dialect() {
+    let body = match to.dialect() {
         Dialect::Google => google::encode_embed_request(&request, model)?,
         Dialect::Ollama => ollama::encode_embed_request(&request, model),
         _ => openai::encode_embed_request(&request, model)?,
-    })
+    };
+    Ok((body, request.base64))
 }
 
 fn decode(from: Endpoint, body: &str) -> Result<(EmbedRequest, Vec<String>), Untranslated> {
@@ -28,26 +30,23 @@ fn decode(from: Endpoint, body: &str) -> Result<(EmbedRequest, Vec<String>), Unt
     })
 }
 
-pub(super) fn reply(from: Endpoint, to: Endpoint, body: &[u8], label: &Label) -> Result<Told, Garbled> {
+pub(super) fn reply(from: Endpoint, to: Endpoint, body: &[u8], label: &Label, base64: bool) -> Result<Told, Garbled> {
     let reply = match to.dialect() {
         Dialect::Google => google::decode_embed_reply(body)?,
         Dialect::Ollama => ollama::decode_embed_reply(body)?,
         _ => openai::decode_embed_reply(body)?,
     };
-    let usage = reply.prompt_tokens.map(|tokens| Usage {
-        prompt_tokens: tokens,
-        total_tokens: tokens,
-        ..Usage::default()
-    });
-    Ok(Told { body: encode(from, &reply, label).into(), usage })
+    let usage =
+        reply.prompt_tokens.map(|tokens| Usage { prompt_tokens: tokens, total_tokens: tokens, ..Usage::default() });
+    Ok(Told { body: encode(from, &reply, label, base64).into(), usage })
 }
 
-fn encode(from: Endpoint, reply: &EmbedReply, label: &Label) -> Vec<u8> {
+fn encode(from: Endpoint, reply: &EmbedReply, label: &Label, base64: bool) -> Vec<u8> {
     match from {
         Endpoint::OllamaEmbed => ollama::encode_embed_reply(reply, label),
         Endpoint::OllamaEmbeddings => ollama::encode_embeddings_reply(reply),
         Endpoint::EmbedContent => google::encode_embed_reply(reply, false),
         Endpoint::BatchEmbedContents => google::encode_embed_reply(reply, true),
-        _ => openai::encode_embed_reply(reply, label),
+        _ => openai::encode_embed_reply(reply, label, base64),
     }
 }

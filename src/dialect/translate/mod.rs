@@ -5,8 +5,6 @@ mod count;
 mod embed;
 mod flow;
 mod pair;
-#[cfg(test)]
-mod tests;
 
 use bytes::Bytes;
 
@@ -63,6 +61,8 @@ pub struct Translation {
     /// What the backend is asked.
     to: Endpoint,
     label: Label,
+    /// Embeddings are wanted as base64.
+    base64: bool,
 }
 
 /// An answer in the words of the client.
@@ -87,8 +87,11 @@ pub fn translate(
     ways: Ways,
 ) -> Result<Translated, Untranslated> {
     let text = std::str::from_utf8(body).map_err(|error| BadRequest::NotUtf8 { at: error.valid_up_to() })?;
+    let mut base64 = false;
     let (body, to) = if from.is_embedding() {
-        (embed::request(from, to, text, &label.model)?, to)
+        let (body, wants_base64) = embed::request(from, to, text, &label.model)?;
+        base64 = wants_base64;
+        (body, to)
     } else if from.is_count() {
         (count::request(from, to, text, &label.model)?, to)
     } else {
@@ -100,7 +103,7 @@ pub fn translate(
         let to = if decoded.request.stream { streaming(to) } else { to };
         (pair::encode_request(to, &decoded.request, &label.model, ways)?, to)
     };
-    Ok(Translated { body: body.into(), translation: Translation { from, to, label } })
+    Ok(Translated { body: body.into(), translation: Translation { from, to, label, base64 } })
 }
 
 /// Where the path says whether a stream is wanted, it is another endpoint.
@@ -129,7 +132,7 @@ impl Translation {
     /// It is none that the backend's dialect has.
     pub fn whole(&self, body: &[u8]) -> Result<Told, Garbled> {
         if self.from.is_embedding() {
-            return embed::reply(self.from, self.to, body, &self.label);
+            return embed::reply(self.from, self.to, body, &self.label, self.base64);
         }
         if self.from.is_count() {
             return count::reply(self.from, self.to, body);

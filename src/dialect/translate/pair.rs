@@ -1,8 +1,6 @@
 //! Which decoder and which encoder an endpoint has. A table.
 
-use super::super::chat::{
-    ChatReply, ChatRequest, Decoded, Garbled, Label, StreamDecoder, StreamEncoder, Unsupported,
-};
+use super::super::chat::{ChatReply, ChatRequest, Decoded, Garbled, Label, StreamDecoder, StreamEncoder, Unsupported};
 use super::super::inspect::BadRequest;
 use super::super::{anthropic, google, ollama, openai, responses};
 use super::Ways;
