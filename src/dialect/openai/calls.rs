@@ -43,6 +43,9 @@ impl Calls {
         let id = delta.id.as_text().unwrap_or_default();
         let arguments = delta.function.as_ref().map_or(Ok(String::new()), Function::arguments)?;
         let hints = Hints { index: delta.index.count(), id, name, has_arguments: !arguments.is_empty() };
+        if hints.index.is_none() && id.is_empty() && name.is_empty() && arguments.is_empty() {
+            return Ok(());
+        }
         let at = self.find(&hints).unwrap_or_else(|| {
             self.0.push(Call { index: hints.index, id: String::new(), name: String::new(), is_whole: false });
             self.0.len() - 1

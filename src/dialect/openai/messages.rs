@@ -123,11 +123,12 @@ impl<'u> Conversation<'u> {
         Ok(Some(Part::Media(media)))
     }
 
-    fn assistant(&mut self, read: Read<'_>, content: Vec<Part>, at: usize) -> Result<Vec<Part>, BadRequest> {
+    fn assistant(&mut self, read: Read<'_>, mut content: Vec<Part>, at: usize) -> Result<Vec<Part>, BadRequest> {
         let said = |text: &String| !text.is_empty();
         let reasoning = read.reasoning_content.filter(said).or(read.reasoning.filter(said));
         let mut parts = Vec::with_capacity(content.len() + read.tool_calls.0.len() + 1);
         parts.extend(reasoning.map(|text| Part::Reasoning { text, signature: None }));
+        content.sort_by_key(|part| matches!(part, Part::Refusal(_)));
         parts.extend(content);
         parts.extend(read.refusal.filter(said).map(Part::Refusal));
         for (index, call) in read.tool_calls.0.into_iter().enumerate() {

@@ -271,3 +271,24 @@ fn what_is_no_answer_is_garbled_and_not_repeated() {
         assert!(!error.to_string().contains("SECRET"), "{error}");
     }
 }
+
+#[test]
+fn nothing_makes_it_panic() {
+    let stream = include_str!("../../../../tests/fixtures/dialects/openai/parallel.stream.txt");
+    for data in super::data(stream) {
+        for end in (0..data.len()).filter(|end| data.is_char_boundary(*end)) {
+            let (cut, rest) = data.split_at(end);
+            for broken in
+                [cut.to_owned(), format!("{cut}null{rest}"), format!("{cut}{{{rest}"), format!("{cut}\"{rest}")]
+            {
+                let _ = Decoder::default().event(broken.as_bytes(), &mut |_| ());
+                let _ = decode_reply(broken.as_bytes());
+                let _ = decode_embed_reply(broken.as_bytes());
+            }
+        }
+    }
+    assert!(decode_reply(&[0xff, 0xfe]).is_err());
+    assert!(decode_reply(b"{\"id\":\"\xff\"}").is_err());
+    let deep = format!("{{\"choices\":{}", "[".repeat(100_000));
+    assert!(decode_reply(deep.as_bytes()).is_err());
+}
