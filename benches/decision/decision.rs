@@ -8,7 +8,7 @@ use anyhow::{Result, anyhow};
 use http::HeaderMap;
 use nexus::dialect::{self, Inspection};
 use nexus::env::Dice;
-use nexus::exchange::Origin;
+use nexus::exchange::{Endpoint, Origin};
 use nexus::gateway::survey;
 use nexus::route::{self, Chance, Intent, Plan, Prompt, Rules, TierMode};
 use rand::SeedableRng;
@@ -46,6 +46,7 @@ impl<'a> Decision<'a> {
         let prefix = dialect::prefix_of(&self.asked, &self.headers, false);
         let world = survey(&chain, &self.setting.sources(), &Origin::Client, prefix.as_ref());
         let intent = Intent {
+            endpoint: Some(Endpoint::ChatCompletions),
             needs: self.asked.needs,
             prompt: prefix.as_ref().map(|prefix| Prompt {
                 key: prefix.key,

@@ -19,7 +19,7 @@ pub(crate) fn asked(model: &str, kib: usize) -> Result<Inspection> {
     let mut messages = vec![json!({ "role": "system", "content": text("You edit programs.", SYSTEM) })];
     messages.extend((0..MESSAGES).map(|number| message(number, bytes)));
     let body = json!({ "model": model, "stream": true, "max_tokens": 512, "messages": messages });
-    Ok(dialect::inspect(Endpoint::ChatCompletions, None, &Bytes::from(body.to_string()))?)
+    Ok(dialect::inspect(Endpoint::ChatCompletions, None, None, &Bytes::from(body.to_string()))?)
 }
 
 /// The headers it comes with.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use nexus::fleet::{BackendSpec, Kind, PeerId, Prefix, Source, Status};
-use nexus::gateway::{Hearsay, Sources};
+use nexus::gateway::{Hearsay, Kin, Sources};
 use nexus::mesh::{self, Peer, Peers};
 use nexus::registry::{Abroad, Away, Condition, Entry, InFlight, Registry, Sample, Whereabouts};
 use tokio::time::Instant;
@@ -48,6 +48,7 @@ pub(crate) struct Setting {
     registry: Registry,
     abroad: Arc<Abroad>,
     peers: Arc<Peers>,
+    kin: Kin,
     config: mesh::Config,
     _here: Vec<InFlight>,
     _there: Vec<Away>,
@@ -84,13 +85,16 @@ impl Setting {
         let hour = 3_600_000;
         let config = mesh::Config { suspect_after_ms: hour, dead_after_ms: 2 * hour, ..mesh::Config::default() };
         let peers = Arc::new(Peers::new(peers, false));
-        Ok(Setting { size, kib, me: told::id(0), registry, abroad, peers, config, _here: here, _there: there })
+        let (me, kin) = (told::id(0), Kin::new(false));
+        Ok(Setting { size, kib, me, registry, abroad, peers, kin, config, _here: here, _there: there })
     }
 
     /// What a decision is made from.
     pub(crate) fn sources(&self) -> Sources<'_> {
         let mesh = Hearsay { me: &self.me, peers: self.peers.clone(), keyed: true, config: &self.config };
-        Sources { registry: &self.registry, abroad: &self.abroad, mesh: Some(mesh) }
+        let here = self.registry.snapshot();
+        let kinship = self.kin.of(&here, Some(&self.peers));
+        Sources { here, abroad: &self.abroad, mesh: Some(mesh), kinship }
     }
 }
 

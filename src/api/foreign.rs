@@ -72,6 +72,7 @@ fn anthropic_entry(model: &Model, created: u64) -> Value {
     let created_at = jiff::Timestamp::from_second(i64::try_from(created).unwrap_or(0)).unwrap_or_default();
     let mut entry = json!({
         "type": "model", "id": model.id, "display_name": model.id, "created_at": created_at.to_string(),
+        "lifecycle": "active",
     });
     if let Some(limit) = model.context_length {
         entry["max_input_tokens"] = limit.into();

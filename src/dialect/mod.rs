@@ -24,4 +24,4 @@ pub use observe::{Observed, Observer, ReplyKind, Usage};
 pub use prefix::{Named, prefix_of};
 pub use splice::splice;
 pub use tally::{UsageSieve, asking_for_usage};
-pub use translate::{Flow, Translated, Translation, Untranslated, Ways, count_told, translate};
+pub use translate::{Flow, Translated, Translation, Untranslated, Ways, count_told, prompt_bytes, translate};

@@ -12,7 +12,7 @@ use super::{Ask, Gateway};
 use crate::backend::{self, Question};
 use crate::dialect::{self, Fault, Label, Translated, Translation, Untranslated};
 use crate::env::ExchangeError;
-use crate::exchange::{Endpoint, Reply, full};
+use crate::exchange::{Dialect, Endpoint, Reply, full};
 use crate::fleet::{Kind, Locality, Speech};
 use crate::registry::Entry;
 
@@ -50,7 +50,10 @@ impl Gateway {
         let asking = Asking { gateway: self, entry, step, ask };
         match entry.spec.kind.speech(ask.request.endpoint) {
             Speech::Relayed => asking.relay().await,
-            Speech::RelayedOr(instead) if entry.lacks(ask.request.endpoint) => asking.translate(instead).await,
+            // Engines that have another's endpoint beside their own take no notice there of what the answer is to look like.
+            Speech::RelayedOr(instead) if entry.lacks(ask.request.endpoint) || ask.asked.needs.json_mode => {
+                asking.translate(instead).await
+            }
             Speech::RelayedOr(instead) => {
                 let relayed = asking.relay().await?;
                 if !has_no_such_endpoint(relayed.reply.status()) {
@@ -89,7 +92,8 @@ impl Asking<'_> {
         let hides_usage = asking.is_some();
         let reply = self.send(request.endpoint, asking.unwrap_or(body), false).await?;
         if !reply.status().is_success() {
-            return Ok(Asked { reply: self.scrubbed(reply).await?, tally: None });
+            let reply = self.scrubbed(reply).await?;
+            return Ok(Asked { reply: self.shaped(reply).await?, tally: None });
         }
         if hides_usage && is_stream(&reply) {
             let (parts, body) = reply.into_parts();
@@ -97,6 +101,21 @@ impl Asking<'_> {
             return Ok(Asked { reply: Reply::from_parts(parts, body), tally: Some(tally) });
         }
         Ok(Asked { reply, tally: None })
+    }
+
+    /// An error in the client's shape, where the backend has the endpoint of another's dialect but errors of its own.
+    async fn shaped(&self, reply: Reply) -> Result<Reply, NotAsked> {
+        let (kind, dialect) = (self.entry.spec.kind, self.ask.request.endpoint.dialect());
+        let is_foreign = dialect == Dialect::Anthropic && kind.dialect() != dialect;
+        if !is_foreign || reply.status().is_server_error() {
+            return Ok(reply);
+        }
+        let status = reply.status();
+        let (parts, body) = reply.into_parts();
+        let body = self.whole(body, MOST_ERROR).await?;
+        let is_shaped = serde_json::from_slice::<serde_json::Value>(&body).is_ok_and(|body| body["type"] == "error");
+        let body = if is_shaped { body } else { Fault::told(status, &body).body(dialect) };
+        Ok(with_body(parts, full(body), "application/json"))
     }
 
     /// Whether the backend must say what its stream used though the client does not ask: where that is paid for.
@@ -193,8 +212,12 @@ impl Asking<'_> {
 
     /// Tokens of the prompt, at four bytes each: the backend has no way to count them.
     fn estimate(&self) -> Asked {
-        let bytes = self.ask.asked.needs.prompt_bytes;
-        let mut reply = Reply::new(full(dialect::count_told(self.ask.request.endpoint, bytes.div_ceil(4))));
+        let (endpoint, body) = (self.ask.request.endpoint, &self.ask.request.body);
+        let bytes = match self.ask.asked.needs.prompt_bytes {
+            0 => dialect::prompt_bytes(endpoint, body),
+            bytes => bytes,
+        };
+        let mut reply = Reply::new(full(dialect::count_told(endpoint, bytes.div_ceil(4))));
         let headers = reply.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(TOKEN_COUNT, HeaderValue::from_static("estimated"));

@@ -39,7 +39,7 @@ impl Gateway {
                 let hop = Hop {
                     from: mesh.id().clone(),
                     asked: ask.chain.asked.clone(),
-                    model: step.planned.model.to_string(),
+                    model: step.planned.served.id.clone(),
                     backend: backend.to_string(),
                     hops_left: self.manner.max_hops.saturating_sub(1),
                     visited: vec![mesh.id().clone()],

@@ -7,6 +7,7 @@ mod cost;
 mod error;
 mod explain;
 mod heartbeat;
+mod kinship;
 mod lesson;
 mod line;
 mod notes;
@@ -40,6 +41,7 @@ use crate::queue::Queue;
 use crate::registry::{Abroad, InFlight, Registry};
 use crate::route::{self, Chain, Chance, Floors, Intent, Plan, Prompt, Rules, Strategy, TierMode};
 
+pub use kinship::{Kin, Kinship};
 pub use survey::{Hearsay, Sources, survey};
 
 use error::Failure;
@@ -71,6 +73,8 @@ pub struct Manner {
     pub peer_name: Arc<str>,
     /// What cloud models cost.
     pub prices: Arc<Prices>,
+    /// A name that leaves the size of a model or its quantisation open may be served by any of them.
+    pub merge_variants: bool,
 }
 
 /// How long a place that has just failed is left alone before it is tried again.
@@ -91,6 +95,7 @@ pub struct Gateway {
     queue: Arc<Queue<InFlight>>,
     cutting: CancellationToken,
     clock: Arc<dyn Clock>,
+    kin: Kin,
     turn: AtomicU64,
     chance: u64,
     labels: u64,
@@ -102,6 +107,7 @@ impl Gateway {
     pub fn new(rules: Rules, manner: Manner, registry: Arc<Registry>, mesh: Option<Mesh>, env: &Env) -> Self {
         let slots = Arc::new(Semaphore::new(manner.max_concurrent.min(MOST_SLOTS) as usize));
         let queue = Queue::new(manner.queue.size());
+        let manner_merges = manner.merge_variants;
         let offered = queue.clone();
         registry.on_free(Box::new(move |entry| offered.offer(&entry.name, || entry.grant())));
         Gateway {
@@ -115,6 +121,7 @@ impl Gateway {
             mesh,
             http: env.http.clone(),
             clock: env.clock.clone(),
+            kin: Kin::new(manner_merges),
             turn: AtomicU64::new(0),
             chance: env.seed.fork("routing").random(),
             labels: env.seed.fork("labels").random(),
@@ -260,7 +267,9 @@ impl Gateway {
 
     fn sources(&self) -> Sources<'_> {
         let mesh = self.mesh.as_ref().map(Hearsay::from);
-        Sources { registry: &self.registry, abroad: &self.abroad, mesh }
+        let here = self.registry.snapshot();
+        let kinship = self.kin.of(&here, mesh.as_ref().map(|mesh| &mesh.peers));
+        Sources { here, abroad: &self.abroad, mesh, kinship }
     }
 
     /// The plan that the next request would get, without being that request.

@@ -4,20 +4,23 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::kinship::Kinship;
 use crate::exchange::Origin;
 use crate::fleet::{Digest, Locality, Model, PeerId, PeerState, Prefix, Server, Status};
 use crate::mesh::{self, Mesh, Peers};
-use crate::registry::{Abroad, Endpoint, Offered, Registry};
+use crate::registry::{Abroad, Endpoint, Offered, Registry, Snapshot};
 use crate::route::{self, Candidate, Chain, Offer, Place, World};
 
 /// Where a survey looks.
 pub struct Sources<'a> {
     /// What this peer has itself.
-    pub registry: &'a Registry,
+    pub here: Arc<Snapshot>,
     /// What it knows itself of the backends of others.
     pub abroad: &'a Abroad,
     /// What the others have told, where there is a mesh.
     pub mesh: Option<Hearsay<'a>>,
+    /// Which names stand for the same model.
+    pub kinship: Arc<Kinship>,
 }
 
 /// What the others have told, and how it is judged.
@@ -41,13 +44,16 @@ impl<'a> From<&'a Mesh> for Hearsay<'a> {
 /// All that routing may know, at this instant, of the models of `chain`, for a request that begins with `prefix`. A peer
 /// that asks is shown what it is offered, and nothing of third parties: its request has had its hop.
 pub fn survey(chain: &Chain, sources: &Sources<'_>, origin: &Origin, prefix: Option<&Prefix>) -> World {
-    let here = sources.registry.snapshot();
+    let here = &sources.here;
     let mesh = sources.mesh.as_ref();
     let (for_peers, keyed) = (matches!(origin, Origin::Peer(_)), mesh.is_some_and(|mesh| mesh.keyed));
     let there = mesh.filter(|_| !for_peers).map(|mesh| Remote::new(mesh, sources.abroad));
     let local = |offered: &Offered| local(offered, mesh.map(|mesh| mesh.me), prefix);
     let offers = chain.models().map(|name| {
-        let ours = here.offering(name).iter();
+        // A peer's request names the model as we have it.
+        let others = if for_peers { Vec::new() } else { sources.kinship.others(name) };
+        let names = || std::iter::once(name).chain(others.iter().map(|other| &**other));
+        let ours = names().flat_map(|name| here.offering(name));
         let ours = ours.filter(|ours| !for_peers || ours.entry.spec.offers(&ours.model, keyed));
         let Some(there) = &there else {
             return Offer { model: name.into(), candidates: ours.map(local).collect() };
@@ -55,7 +61,7 @@ pub fn survey(chain: &Chain, sources: &Sources<'_>, origin: &Origin, prefix: Opt
         let ours: Vec<_> = ours.map(|offered| (offered, offered.entry.endpoint())).collect();
         let mut found: Vec<Found<'_>> =
             ours.iter().map(|(offered, endpoint)| there.beside(offered, local(offered), endpoint)).collect();
-        there.collect(name, prefix, &mut found);
+        names().for_each(|name| there.collect(name, prefix, &mut found));
         Offer { model: name.into(), candidates: once_each(found) }
     });
     World { offers: offers.collect() }

@@ -172,6 +172,11 @@ impl Peers {
         living.get(our_name).is_some_and(|count| *count > 1)
     }
 
+    /// Whether the same is offered in the same places as in `others`, as far as that is seen at a glance.
+    pub fn offers_as(&self, others: &Peers) -> bool {
+        Arc::ptr_eq(&self.by_model, &others.by_model)
+    }
+
     /// Who offers `model`, and on which backend, in the order of the list. Whether they can be used is not asked.
     pub fn offering(&self, model: &str) -> impl Iterator<Item = (&Arc<Peer>, &Arc<PeerBackend>, &Arc<Model>)> {
         self.by_model.get(model).into_iter().flatten().filter_map(|place| {

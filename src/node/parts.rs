@@ -137,6 +137,7 @@ pub(super) fn manner(config: &Config, mesh: Option<&Mesh>, env: &Env) -> Manner 
             Some(mesh) => mesh.myself().name.into(),
             None => peer_name(config, env).into(),
         },
+        merge_variants: config.routing.merge_variants,
         prices: Arc::new(Prices::with_overrides(&config.prices)),
     }
 }

@@ -20,6 +20,9 @@ pub struct Config {
     /// Whether requests of one `user` (the field of the body) are one conversation, to be sent to the same backend. What
     /// names a conversation more closely goes before it.
     pub affinity_by_user: bool,
+    /// Whether a model's name that leaves size or quantisation open may be served by any of them. Without it such a name is
+    /// served only where all that it may mean are one and the same.
+    pub merge_variants: bool,
     /// What `smart` weighs. Only the proportions count.
     pub weights: Weights,
     /// Other names for models: `"gpt-4" = "llama3.2:latest"`. At most 3 steps are followed.
@@ -37,6 +40,7 @@ impl Default for Config {
             strategy: None,
             max_retries: 2,
             affinity_by_user: false,
+            merge_variants: false,
             weights: Weights::default(),
             aliases: BTreeMap::new(),
             fallbacks: BTreeMap::new(),

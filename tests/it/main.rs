@@ -11,6 +11,8 @@ mod streams;
 mod explain;
 mod failures;
 mod requests;
+// What passes in other words.
+mod dialects;
 // Who answers.
 mod capabilities;
 mod circles;

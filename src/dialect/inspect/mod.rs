@@ -111,8 +111,15 @@ fn read(endpoint: Endpoint, named: Option<&str>, text: &str, for_prefix: bool) -
         Endpoint::OllamaGenerate => needs.prompt_bytes = found.prompt.as_ref().map_or(0, |prompt| prompt.bytes),
         Endpoint::Embeddings | Endpoint::OllamaEmbed => read_input(found.input.as_ref(), &mut needs)?,
         Endpoint::OllamaEmbeddings | Endpoint::EmbedContent | Endpoint::BatchEmbedContents => needs.embeddings = true,
+        Endpoint::CountContent if found.messages.is_some() => {
+            read_messages("contents", found.messages.as_ref(), &mut needs)?;
+        }
         Endpoint::CountContent | Endpoint::Rerank | Endpoint::Speech | Endpoint::Images => {}
         Endpoint::Transcriptions | Endpoint::Translations | Endpoint::ImageEdits => {}
+    }
+    if endpoint == Endpoint::Messages {
+        // Here every request must say a limit, and clients say what no answer comes near: it is no need of room.
+        needs.max_tokens = None;
     }
     if let Some(system) = &found.system {
         needs.prompt_bytes = needs.prompt_bytes.saturating_add(system.content.bytes);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::super::chat::Garbled;
+use super::super::chat::{Garbled, Part};
 use super::super::{anthropic, google};
 use super::{Told, Untranslated};
 use crate::exchange::{Dialect, Endpoint};
@@ -31,6 +31,27 @@ pub(super) fn reply(from: Endpoint, to: Endpoint, body: &[u8]) -> Result<Told, G
     let reply: Value = serde_json::from_slice(body).map_err(|_| garbled("no JSON"))?;
     let tokens = reply.get(key).and_then(Value::as_u64).ok_or_else(|| garbled("no count"))?;
     Ok(Told { body: told(from, tokens), usage: None })
+}
+
+/// Bytes of text in a prompt that is to be counted; 0 where it cannot be read.
+pub fn prompt_bytes(from: Endpoint, body: &[u8]) -> u64 {
+    let text = std::str::from_utf8(body).unwrap_or_default();
+    let decoded = match from.dialect() {
+        Dialect::Google => google::decode_count(text),
+        _ => anthropic::decode_count(text),
+    };
+    let parts = decoded.into_iter().flat_map(|decoded| decoded.request.messages).flat_map(|message| message.parts);
+    parts.map(|part| bytes_of(&part)).sum()
+}
+
+fn bytes_of(part: &Part) -> u64 {
+    let bytes = match part {
+        Part::Text(text) | Part::Refusal(text) | Part::Reasoning { text, .. } => text.len(),
+        Part::ToolCall { name, arguments, .. } => name.len() + arguments.get().len(),
+        Part::ToolResult { content, .. } => return content.iter().map(bytes_of).sum(),
+        Part::Media(_) => 0,
+    };
+    bytes as u64
 }
 
 /// `tokens` as an answer to `from`.

@@ -13,7 +13,7 @@ use super::inspect::BadRequest;
 use super::observe::Usage;
 use crate::exchange::{Dialect, Endpoint};
 
-pub use count::told as count_told;
+pub use count::{prompt_bytes, told as count_told};
 pub use flow::Flow;
 
 /// What backends of one kind do in their own way.

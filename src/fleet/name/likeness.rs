@@ -42,6 +42,22 @@ impl Identity {
         if weights_known && points.iter().all(|&point| point == Fit::Equal) { Likeness::Same } else { Likeness::Maybe }
     }
 
+    /// Whether `other` may be what this name means, which leaves nothing open but the size, the quantisation and the tuning.
+    pub fn may_mean(&self, other: &Identity) -> bool {
+        let same = |one: Option<&str>, two: Option<&str>| told(one, two, same_version) == Fit::Equal;
+        let version = same(self.version.as_deref(), other.version.as_deref());
+        version && self.revision == other.revision && self.likeness(other) != Likeness::Different
+    }
+
+    /// Whether the weights are of one size and quantisation, as far as both are told.
+    pub fn is_same_variant(&self, other: &Identity) -> bool {
+        let size = match (self.size, other.size) {
+            (Some(one), Some(two)) => one.fit(two) == Fit::Equal,
+            (one, two) => one.is_none() && two.is_none(),
+        };
+        size && self.quantisation == other.quantisation
+    }
+
     /// Flavours contradict where they differ, but instruct is open against nothing said.
     fn flavour_against(&self, other: &Identity) -> Fit {
         let (one, two) = (Flavour::of(self), Flavour::of(other));

@@ -188,7 +188,8 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
     stream.set_nodelay(true).expect("a socket");
     let mut buffer = Vec::new();
     while let Some((method, mut request)) = read(&mut stream, &mut buffer).await {
-        let is_inference = method == "POST" && request.path.starts_with("/v1/");
+        let is_ollamas = ["/api/chat", "/api/generate", "/api/embed"].contains(&request.path.as_str());
+        let is_inference = method == "POST" && (request.path.starts_with("/v1") || is_ollamas);
         let ended = if is_inference {
             {
                 let mut requests = state.requests.lock().expect("no panic");

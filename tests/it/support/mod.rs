@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub(crate) use answer::{Answer, Gate};
-pub(crate) use backend::{FakeBackend, model};
+pub(crate) use backend::{FakeBackend, Recorded, model};
 pub(crate) use cable::Cable;
 pub(crate) use client::{Call, Whole, chat, stream};
 pub(crate) use log::Log;
