@@ -23,6 +23,7 @@ async fn a_model_is_served_by_whoever_has_it_under_any_of_its_names() {
     let (one, other) = (ollama("llama3.2:3b", "3.2B").await, FakeBackend::always(&[FILE], completion("x")).await);
     let (near, far) =
         mesh::pair(&one.entry("ollama", "type = 'ollama'"), &other.entry("gpu", "type = 'vllm'"), FILE).await;
+    mesh::offers(&far, "llama3.2:3b").await;
     for (node, name) in [(&near, FILE), (&far, "llama3.2:3b"), (&near, "meta-llama/Llama-3.2-3B-Instruct")] {
         let plan = node.client().post("/nexus/v1/explain", chat(name)).whole().await.json();
         let kept = plan["candidates"].as_array().map(|all| all.iter().filter(|one| one["verdict"] == "kept").count());
