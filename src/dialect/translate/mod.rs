@@ -5,6 +5,8 @@ mod count;
 mod embed;
 mod flow;
 mod pair;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 
