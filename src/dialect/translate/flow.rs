@@ -1,5 +1,7 @@
 //! A stream on its way from one dialect into another: bytes in, cut anywhere, bytes out. It holds no more than one event.
 
+use bytes::{Bytes, BytesMut};
+
 use super::super::chat::{ChatEvent, ChatReply, Garbled, Label, Spoken, StreamDecoder, StreamEncoder};
 use super::super::fault::Fault;
 use super::super::framing::{Events, Lines};
@@ -18,6 +20,8 @@ pub struct Flow {
     encoder: Box<dyn StreamEncoder>,
     spoken: Spoken,
     state: State,
+    /// Something was written.
+    is_begun: bool,
 }
 
 enum Frames {
@@ -57,6 +61,7 @@ impl Flow {
             encoder: pair::encoder(from, label),
             spoken: Spoken::default(),
             state: State::Flowing,
+            is_begun: false,
         }
     }
 
@@ -65,15 +70,16 @@ impl Flow {
     /// # Errors
     /// They are nothing that the backend's dialect has.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Garbled> {
-        let Flow { frames, decoder, encoder, spoken, state, from } = self;
-        let mut result = Ok(());
+        let Flow { frames, decoder, encoder, spoken, state, from, is_begun } = self;
+        let (mut result, before) = (Ok(()), out.len());
         frames.push(bytes, |data| {
             if result.is_err() || *state == State::Failed {
                 return;
             }
             if let Some(fault) = failure(data) {
                 *state = State::Failed;
-                out.extend_from_slice(&fault.event(from.dialect(), true));
+                let is_first = !*is_begun && out.len() == before;
+                out.extend_from_slice(&last_words(&fault, *from, is_first));
                 return;
             }
             result = decoder.event(data, &mut |event| {
@@ -83,6 +89,7 @@ impl Flow {
                 encoder.event(event, out);
             });
         });
+        *is_begun |= out.len() > before;
         result
     }
 
@@ -110,6 +117,17 @@ impl Flow {
     pub fn usage(&self) -> Option<Usage> {
         (!self.spoken.is_empty()).then(|| self.spoken.into())
     }
+}
+
+/// How a client of `from` is told, inside a stream, that it failed.
+fn last_words(fault: &Fault, from: Endpoint, is_first: bool) -> Bytes {
+    if from != Endpoint::StreamContentArray {
+        return fault.event(from.dialect(), true);
+    }
+    let mut last = BytesMut::from(if is_first { "[" } else { ",\n" });
+    last.extend_from_slice(&fault.body(from.dialect()));
+    last.extend_from_slice(b"\n]");
+    last.freeze()
 }
 
 /// What a backend that sends `data` says went wrong, if it is that.

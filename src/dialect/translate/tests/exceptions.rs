@@ -50,17 +50,17 @@ pub(super) const EXCEPTIONS: [Exception; 6] = [
     },
     Exception {
         dialects: &[Dialect::OpenAi],
-        why: "a schema must have a name: one without is called `response`",
+        why: "a schema must have a name: one without is called `answer`",
         change: |request| {
             if let Some(Format::JsonSchema { name, .. }) = &mut request.format {
-                name.get_or_insert_with(|| "response".to_owned());
+                name.get_or_insert_with(|| "answer".to_owned());
             }
         },
     },
 ];
 
 /// What is lost on the way to a backend of some dialects, though its clients may say it.
-pub(super) const LOSSES: [Exception; 3] = [
+pub(super) const LOSSES: [Exception; 4] = [
     Exception {
         dialects: &[Dialect::Anthropic],
         why: "Anthropic takes no thoughts but those that it has signed",
@@ -81,6 +81,11 @@ pub(super) const LOSSES: [Exception; 3] = [
         },
     },
     Exception {
+        dialects: &[Dialect::Ollama],
+        why: "a message has one text: those beside each other are joined by an empty line",
+        change: |request| request.messages.iter_mut().for_each(|message| join_texts(&mut message.parts)),
+    },
+    Exception {
         dialects: &[Dialect::OpenAi, Dialect::Ollama],
         why: "that a tool failed is told in the text of its result alone",
         change: |request| {
@@ -92,6 +97,17 @@ pub(super) const LOSSES: [Exception; 3] = [
         },
     },
 ];
+
+fn join_texts(parts: &mut Vec<Part>) {
+    parts.dedup_by(|next, text| match (text, next) {
+        (Part::Text(text), Part::Text(next)) => {
+            text.push_str("\n\n");
+            text.push_str(next);
+            true
+        }
+        _ => false,
+    });
+}
 
 /// What a backend's dialect refuses of the cases.
 pub(super) const REFUSALS: [(Dialect, fn(&ChatRequest) -> bool, &str); 1] =

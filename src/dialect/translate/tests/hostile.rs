@@ -2,6 +2,7 @@
 //! never a panic; an error never repeats what stood there.
 
 use proptest::prelude::*;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::*;
@@ -71,8 +72,9 @@ fn survive_request(from: Endpoint, body: &str) {
             for backend in BACKENDS {
                 let to = endpoint(backend, decoded.request.stream);
                 let Ok(body) = pair::encode_request(to, &decoded.request, "m", Ways::default()) else { continue };
-                let again = pair::decode_request(to, std::str::from_utf8(&body).unwrap());
-                assert!(serde_json::from_slice::<Value>(&body).is_ok() || again.is_err(), "{from:?} to {backend:?}");
+                // Not as a value, which has an end to its depth.
+                assert!(serde_json::from_slice::<&RawValue>(&body).is_ok(), "{from:?} to {backend:?}");
+                drop(pair::decode_request(to, std::str::from_utf8(&body).unwrap()));
             }
         }
     }

@@ -82,6 +82,30 @@ fn the_requests_of_large_clients_stay_what_they_are() {
         let (to, body) = put(from, backend, &body).unwrap_or_else(|refusal| panic!("{file}: {backend:?}: {refusal:?}"));
         let again = decoded(to, std::str::from_utf8(&body).unwrap());
         assert_eq!(again.tools.len(), request.tools.len(), "{file} to {backend:?}");
-        assert!(again.messages == as_asked(request, backend).messages, "{file} to {backend:?}");
+        for (again, message) in again.messages.iter().zip(as_asked(request, backend).messages) {
+            assert_eq!(*again, message, "{file} to {backend:?}");
+        }
     }
+}
+
+#[test]
+fn halves_of_characters_are_mended() {
+    let cases = [
+        (Endpoint::ChatCompletions, r#"{"messages":[{"role":"user","content":"a\ud83d"}]}"#),
+        (Endpoint::Responses, r#"{"input":"a\ud83d"}"#),
+        (Endpoint::Messages, r#"{"max_tokens":1,"messages":[{"role":"user","content":"a\ud83d"}]}"#),
+        (Endpoint::GenerateContent, r#"{"contents":[{"parts":[{"text":"a\ud83d"}]}]}"#),
+        (Endpoint::OllamaChat, r#"{"messages":[{"role":"user","content":"a\ud83d"}]}"#),
+        (Endpoint::OllamaGenerate, r#"{"prompt":"a\ud83d"}"#),
+    ];
+    for (from, body) in cases {
+        let (_, body) = put(from, Dialect::OpenAi, body).unwrap();
+        assert!(String::from_utf8(body.to_vec()).unwrap().contains("a\u{fffd}"), "{from:?}");
+    }
+    let embed = Bytes::from_static(br#"{"model":"m","input":"a\ud83d"}"#);
+    assert!(translate(Endpoint::Embeddings, Endpoint::OllamaEmbed, &embed, label(), Ways::default()).is_ok());
+    let call = r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":"{\"x\":\"\ud83d\"}"}}]}]}"#;
+    assert!(put(Endpoint::ChatCompletions, Dialect::Anthropic, call).is_ok());
+    let broken = put(Endpoint::ChatCompletions, Dialect::Ollama, r#"{"messages":["\ud83d"#);
+    assert!(matches!(broken, Err(Untranslated::Bad(BadRequest::Syntax { .. }))));
 }

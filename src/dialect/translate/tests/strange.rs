@@ -57,7 +57,7 @@ proptest! {
         order in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
     ) {
         let backend = BACKENDS[backend];
-        let stream = fixture(backend, &format!("{}.stream.txt", REPLIES[case]));
+        let stream = fixture(backend, &format!("{}.stream.txt", REPLIES[case])).replace("\r\n", "\n");
         let stream = shuffled(&stream, backend, &order);
         if let Ok((out, _)) = flowed(&translation(CLIENTS[client], backend, true), [stream.as_bytes()]) {
             prop_assert!(String::from_utf8(out).is_ok());
