@@ -44,6 +44,9 @@ pub(super) async fn google(
     });
     match asked.filter(|(model, _)| !model.trim().is_empty()) {
         Some((model, endpoint)) => infer(inference, endpoint, Some(model), id, request).await,
+        None if request.uri().path().starts_with("/v1/") => {
+            respond::fault(&Fault::method_not_allowed("POST", request.uri().path()))
+        }
         None => {
             let fault = Fault::not_found(format!(
                 "There is no POST {} here: ask models/MODEL:generateContent, :streamGenerateContent, :countTokens, \

@@ -4,6 +4,7 @@
 use toml::{Table, Value};
 
 use super::{Backend, Config, Problem, later, shape};
+use crate::budget::price::Prices;
 use crate::fleet::{InvalidUrl, Locality, root_url};
 use crate::mesh::{host_and_port, not_an_address, wrong_fields};
 use crate::route::Rules;
@@ -19,6 +20,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     found.auth(config);
     found.quality(config);
     found.later(config);
+    found.prices(config);
     for (index, backend) in config.backends.iter().enumerate() {
         found.backend(&format!("backends[{index}]"), backend, &config.backends[..index]);
     }
@@ -191,6 +193,12 @@ impl Found {
                 self.add("budget.soft_limit_percent", "must be 0 to 100");
             }
             self.at_least_one("budget.reconciliation_interval_secs", budget.reconciliation_interval_secs.unwrap_or(1));
+        }
+    }
+
+    fn prices(&mut self, config: &Config) {
+        for bad in Prices::check(&config.prices) {
+            self.add("prices", bad.to_string());
         }
     }
 

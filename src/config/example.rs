@@ -30,6 +30,7 @@ const SAMPLES: &[(&str, &str)] = &[
     ("budget.soft_limit_percent", "75.0"),
     ("budget.hard_limit_action", "\"block_cloud\""),
     ("budget.reconciliation_interval_secs", "60"),
+    ("prices", "\"gpt-4o\" = { input = 2.5, output = 10.0, cached_input = 1.25 }"),
     ("auth.client_keys.name", "\"notebook\""),
     ("auth.client_keys.key_env", "\"NOTEBOOK_KEY\""),
     ("auth.client_keys.models", "[\"llama3*\"]"),

@@ -13,10 +13,13 @@ mod repair;
 mod secrets;
 mod shape;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::budget::price::Price;
 
 pub use backends::{Backend, Warning};
 pub use check::check;
@@ -47,6 +50,9 @@ pub struct Config {
     /// What may be spent on cloud backends in a month.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<Budget>,
+    /// What cloud models cost, in USD per million tokens, where it is not what the list in this program says. A name may end
+    /// in `*`.
+    pub prices: BTreeMap<String, Price>,
     /// Which mesh this node is a peer of.
     pub mesh: crate::mesh::Config,
     /// Who may ask, and who may manage.
@@ -78,6 +84,7 @@ impl Default for Config {
             health_check: Default::default(),
             routing: Default::default(),
             budget: None,
+            prices: BTreeMap::new(),
             mesh: Default::default(),
             auth: Default::default(),
             logging: Default::default(),

@@ -14,6 +14,7 @@ pub mod openai;
 mod prefix;
 pub mod responses;
 mod splice;
+mod tally;
 pub mod translate;
 
 pub use chat::Label;
@@ -22,4 +23,5 @@ pub use inspect::{BadRequest, Inspection, ModelAt, inspect};
 pub use observe::{Observed, Observer, ReplyKind, Usage};
 pub use prefix::{Named, prefix_of};
 pub use splice::splice;
+pub use tally::{UsageSieve, asking_for_usage};
 pub use translate::{Flow, Translated, Translation, Untranslated, Ways, count_told, translate};

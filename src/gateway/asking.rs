@@ -5,6 +5,7 @@ use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 
+use super::notes::TOKEN_COUNT;
 use super::outcome::{Miss, Step};
 use super::tally::Tally;
 use super::{Ask, Gateway};
@@ -12,7 +13,7 @@ use crate::backend::{self, Question};
 use crate::dialect::{self, Fault, Label, Translated, Translation, Untranslated};
 use crate::env::ExchangeError;
 use crate::exchange::{Endpoint, Reply, full};
-use crate::fleet::{Kind, Speech};
+use crate::fleet::{Kind, Locality, Speech};
 use crate::registry::Entry;
 
 /// The largest whole answer that is translated, and the largest error that is read.
@@ -84,8 +85,39 @@ impl Asking<'_> {
     async fn relay(&self) -> Result<Asked, NotAsked> {
         let Ask { request, asked, .. } = self.ask;
         let body = dialect::splice(&request.body, &asked.model_at, self.model());
-        let reply = self.send(request.endpoint, body, false).await?;
+        let asking = self.wants_usage().then(|| dialect::asking_for_usage(&body)).flatten();
+        let hides_usage = asking.is_some();
+        let reply = self.send(request.endpoint, asking.unwrap_or(body), false).await?;
+        if !reply.status().is_success() {
+            return Ok(Asked { reply: self.scrubbed(reply).await?, tally: None });
+        }
+        if hides_usage && is_stream(&reply) {
+            let (parts, body) = reply.into_parts();
+            let (body, tally) = super::translated::without_usage(body);
+            return Ok(Asked { reply: Reply::from_parts(parts, body), tally: Some(tally) });
+        }
         Ok(Asked { reply, tally: None })
+    }
+
+    /// Whether the backend must say what its stream used though the client does not ask: where that is paid for.
+    fn wants_usage(&self) -> bool {
+        let is_paid = self.entry.spec.kind.locality() == Locality::Cloud;
+        is_paid && self.ask.asked.stream && self.ask.request.endpoint == Endpoint::ChatCompletions
+    }
+
+    /// An error of the backend without our key, which some repeat.
+    async fn scrubbed(&self, reply: Reply) -> Result<Reply, NotAsked> {
+        let Some(key) = self.entry.spec.key.as_deref().filter(|key| !key.is_empty()) else { return Ok(reply) };
+        if reply.status().is_server_error() {
+            return Ok(reply);
+        }
+        let (mut parts, body) = reply.into_parts();
+        let mut body = self.whole(body, MOST_ERROR).await?;
+        if memchr::memmem::find(&body, key.as_bytes()).is_some() {
+            body = String::from_utf8_lossy(&body).replace(key, "[key]").into();
+        }
+        parts.headers.remove(header::CONTENT_LENGTH);
+        Ok(Reply::from_parts(parts, full(body)))
     }
 
     async fn translate(&self, instead: Endpoint) -> Result<Asked, NotAsked> {
@@ -121,6 +153,7 @@ impl Asking<'_> {
     /// The answer of the backend in the client's words.
     async fn told(&self, reply: Reply, translation: &Translation) -> Result<Asked, NotAsked> {
         let status = reply.status();
+        let reply = if status.is_success() { reply } else { self.scrubbed(reply).await? };
         if status.is_server_error() {
             return Ok(Asked { reply, tally: None });
         }
@@ -164,7 +197,7 @@ impl Asking<'_> {
         let mut reply = Reply::new(full(dialect::count_told(self.ask.request.endpoint, bytes.div_ceil(4))));
         let headers = reply.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert("x-nexus-token-count", HeaderValue::from_static("estimated"));
+        headers.insert(TOKEN_COUNT, HeaderValue::from_static("estimated"));
         Asked { reply, tally: None }
     }
 }

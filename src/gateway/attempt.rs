@@ -154,6 +154,13 @@ impl Gateway {
             lease.failed();
             return Err(Miss::Broken("what came is not JSON".to_owned()));
         }
+        let model = &step.planned.served;
+        let mut answer = self.weigh(answer, &lease.entry().spec, model, ask, step.deadline).await.inspect_err(
+            |miss| match miss {
+                Miss::Silent(_) => lease.silent(),
+                _ => lease.broken(),
+            },
+        )?;
         lease.answered(answer.ttft, !status.is_client_error());
         lease.flows();
         answer.lease = Some(lease);
@@ -213,6 +220,7 @@ async fn first_byte(reply: Reply, started: Instant, deadline: Instant) -> Result
         away: None,
         lesson: None,
         tally: None,
+        cost: None,
         ttft: started.elapsed(),
     })
 }

@@ -3,6 +3,7 @@
 
 mod asking;
 mod attempt;
+mod cost;
 mod error;
 mod explain;
 mod heartbeat;
@@ -29,6 +30,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::budget::price::Prices;
 use crate::dialect::{self, Inspection};
 use crate::env::{Clock, Dice, Env, HttpExchange};
 use crate::exchange::{Dialect, Origin, Refusal, Reply, Request, RequestId, Serve};
@@ -67,6 +69,8 @@ pub struct Manner {
     pub log_prompts: bool,
     /// The name of this peer.
     pub peer_name: Arc<str>,
+    /// What cloud models cost.
+    pub prices: Arc<Prices>,
 }
 
 /// How long a place that has just failed is left alone before it is tried again.

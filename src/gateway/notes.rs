@@ -2,6 +2,7 @@
 
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
+use super::cost::COST;
 use super::error::Told;
 use super::outcome::{Answer, Step};
 use super::record::Trip;
@@ -19,6 +20,9 @@ const DOWNGRADED: HeaderName = HeaderName::from_static("x-nexus-tier-downgraded"
 const QUEUE_POSITION: HeaderName = HeaderName::from_static("x-nexus-queue-position");
 const QUEUE_ETA: HeaderName = HeaderName::from_static("x-nexus-queue-eta");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// How tokens were counted, where it is not the backend that did.
+pub(super) const TOKEN_COUNT: HeaderName = HeaderName::from_static("x-nexus-token-count");
 
 /// The reason of a request that has waited for a slot.
 const OVERFLOW: &str = "capacity-overflow";
@@ -62,7 +66,7 @@ impl Note<'_> {
             Place::There { peer_name, .. } => {
                 // The owner may have chosen another backend of its own than the entry had in mind.
                 let told = self.answer.reply.headers();
-                for name in [BACKEND, BACKEND_TYPE, ZONE, QUEUE_POSITION, QUEUE_ETA] {
+                for name in [BACKEND, BACKEND_TYPE, ZONE, QUEUE_POSITION, QUEUE_ETA, COST, TOKEN_COUNT] {
                     if let Some(value) = told.get(&name) {
                         headers.insert(name, value.clone());
                     }
@@ -74,6 +78,12 @@ impl Note<'_> {
                 put(&mut headers, PEER, peer_name);
                 headers.insert(HOPS, HeaderValue::from_static("1"));
             }
+        }
+        if let Some(value) = self.answer.reply.headers().get(&TOKEN_COUNT) {
+            headers.insert(TOKEN_COUNT, value.clone());
+        }
+        if let Some(cost) = self.answer.cost {
+            put(&mut headers, COST, &format!("{cost:.4}"));
         }
         if let Some((position, expected)) = self.trip.queue {
             headers.insert(QUEUE_POSITION, position.into());

@@ -43,6 +43,8 @@ pub(super) struct Answer {
     pub(super) lesson: Option<Lesson>,
     /// What it says was used, where that is not seen in passing.
     pub(super) tally: Option<Tally>,
+    /// What it costs, in USD, where that is known already.
+    pub(super) cost: Option<f64>,
     pub(super) ttft: Duration,
 }
 

@@ -128,7 +128,7 @@ impl http_body::Body for Passing {
             }
             Poll::Ready(None) if self.is_short() => Poll::Ready(self.broke_off(Cut::Backend)),
             Poll::Ready(None) => {
-                self.settle(None);
+                self.end();
                 Poll::Ready(None)
             }
             Poll::Ready(Some(Err(cut))) => Poll::Ready(self.broke_off(cut)),
@@ -197,9 +197,21 @@ impl Passing {
         self.observer.as_ref().is_some_and(Observer::is_done)
     }
 
+    /// The reply is over, as whole as its backend made it.
+    fn end(&mut self) {
+        if !self.observer.as_ref().is_some_and(Observer::has_failed) {
+            self.settle(None);
+            return;
+        }
+        if let Some(lease) = self.held.as_mut().and_then(|held| held.lease.as_mut()) {
+            lease.failed();
+        }
+        self.settle(Some("the backend reported an error in its stream"));
+    }
+
     fn broke_off(&mut self, cut: Cut) -> Option<Result<Frame<Bytes>, Cut>> {
         if self.is_done() {
-            self.settle(None);
+            self.end();
             return None;
         }
         if let Some(lease) = self.held.as_mut().and_then(|held| held.lease.as_mut()) {
@@ -252,7 +264,7 @@ impl Drop for Passing {
         // leaves earlier, the trip writes down.
         let is_whole = self.first.is_none() && self.inner.is_end_stream() || self.is_done();
         if !self.ended && is_whole {
-            self.settle(None);
+            self.end();
         }
     }
 }

@@ -76,6 +76,7 @@ fn gateway_to(http: Arc<dyn HttpExchange>, backends: &[&str]) -> (Arc<Gateway>, 
         max_hops: 1,
         log_prompts: false,
         peer_name: "here".into(),
+        prices: Arc::new(Prices::with_overrides(&Default::default())),
     };
     let registry = Arc::new(Registry::new(Vec::new()));
     for (priority, name) in (0..).zip(backends) {

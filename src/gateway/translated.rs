@@ -1,4 +1,5 @@
-//! The body of a translated stream: what the backend sends is told in the client's dialect as it arrives.
+//! The body of a stream that is changed on its way: translated into the client's dialect, or told without what the client did
+//! not ask for.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -8,24 +9,75 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 
 use super::tally::Tally;
-use crate::dialect::Flow;
+use crate::dialect::{Flow, Usage, UsageSieve};
 use crate::exchange::{Body, Cut};
 
 /// `inner` through `flow`, and what it says was used.
 pub(super) fn translated(inner: Body, flow: Flow) -> (Body, Tally) {
+    changed(inner, flow)
+}
+
+/// `inner` without its event of usage, and what that said.
+pub(super) fn without_usage(inner: Body) -> (Body, Tally) {
+    changed(inner, UsageSieve::default())
+}
+
+fn changed(inner: Body, change: impl Change) -> (Body, Tally) {
     let tally = Tally::default();
-    let body = Translating { inner, flow, tally: tally.clone(), ended: false };
+    let body = Changing { inner, change, tally: tally.clone(), ended: false };
     (body.boxed_unsync(), tally)
 }
 
-struct Translating {
+/// What is done to a stream.
+trait Change: Send + Unpin + 'static {
+    /// Takes the next bytes. `false`: nothing more is to come after what was written.
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<bool, Cut>;
+
+    /// Nothing more comes.
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Cut>;
+
+    fn usage(&self) -> Option<Usage>;
+}
+
+impl Change for Flow {
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<bool, Cut> {
+        Flow::push(self, bytes, out).map_err(|_| Cut::Garbled)?;
+        Ok(!self.has_failed())
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Cut> {
+        if Flow::end(self, out) { Ok(()) } else { Err(Cut::Backend) }
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        Flow::usage(self)
+    }
+}
+
+impl Change for UsageSieve {
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<bool, Cut> {
+        UsageSieve::push(self, bytes, out);
+        Ok(true)
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Cut> {
+        UsageSieve::end(self, out);
+        Ok(())
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        UsageSieve::usage(self)
+    }
+}
+
+struct Changing<C> {
     inner: Body,
-    flow: Flow,
+    change: C,
     tally: Tally,
     ended: bool,
 }
 
-impl http_body::Body for Translating {
+impl<C: Change> http_body::Body for Changing<C> {
     type Data = Bytes;
     type Error = Cut;
 
@@ -33,27 +85,19 @@ impl http_body::Body for Translating {
         while !self.ended {
             let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
             let mut out = Vec::new();
-            match frame {
-                Some(Ok(frame)) => {
-                    let Some(bytes) = frame.data_ref() else { continue };
-                    if self.flow.push(bytes, &mut out).is_err() {
-                        self.ended = true;
-                        return Poll::Ready(Some(Err(Cut::Garbled)));
-                    }
-                    self.ended = self.flow.has_failed();
-                }
-                Some(Err(cut)) => {
-                    self.ended = true;
-                    return Poll::Ready(Some(Err(cut)));
-                }
-                None => {
-                    self.ended = true;
-                    if !self.flow.end(&mut out) {
-                        return Poll::Ready(Some(Err(Cut::Backend)));
-                    }
-                }
+            let goes_on = match frame {
+                Some(Ok(frame)) => match frame.data_ref() {
+                    Some(bytes) => self.change.push(bytes, &mut out),
+                    None => Ok(true),
+                },
+                Some(Err(cut)) => Err(cut),
+                None => self.change.end(&mut out).map(|()| false),
+            };
+            self.ended = !matches!(goes_on, Ok(true));
+            self.tally.set(self.change.usage());
+            if let Err(cut) = goes_on {
+                return Poll::Ready(Some(Err(cut)));
             }
-            self.tally.set(self.flow.usage());
             if !out.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(out.into()))));
             }

@@ -10,6 +10,7 @@ use rand::RngExt;
 
 use super::StartError;
 use crate::api::ClientKeys;
+use crate::budget::price::Prices;
 use crate::config::{Config, Secrets};
 use crate::env::Env;
 use crate::fleet::BackendFacts;
@@ -136,6 +137,7 @@ pub(super) fn manner(config: &Config, mesh: Option<&Mesh>, env: &Env) -> Manner 
             Some(mesh) => mesh.myself().name.into(),
             None => peer_name(config, env).into(),
         },
+        prices: Arc::new(Prices::with_overrides(&config.prices)),
     }
 }
 

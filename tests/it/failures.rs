@@ -238,6 +238,9 @@ async fn paths_that_cannot_be_read_are_refused_in_the_usual_shape() {
     for root in ["/v1/models", "/nexus/v1/backends", "/v1", "", "/health"] {
         for rest in ["/%ff", "/a%ffb", "/%", "/%zz", "/%00", "/", "//", "/..", "/%2e%2e/x", "/a?%ff", "/%f0%9f%98%80"] {
             let path = format!("{root}{rest}");
+            if path == "/" {
+                continue;
+            }
             for method in [http::Method::GET, http::Method::DELETE, http::Method::POST] {
                 let reply = node.client().call(method.clone(), &path, "").whole().await;
                 let shape = &reply.json()["error"];

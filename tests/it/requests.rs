@@ -63,7 +63,7 @@ async fn what_openai_allows_is_no_mistake() {
 #[tokio::test]
 async fn an_unknown_path_is_404_and_a_wrong_method_405_in_the_same_shape() {
     let (_backend, node) = one_backend().await;
-    for path in ["/", "/v1", "/v1/nothing", "/v2/chat/completions", "/v1/chat/completions/"] {
+    for path in ["/nothing", "/v1", "/v1/nothing", "/v2/chat/completions", "/v1/chat/completions/"] {
         node.client().call(Method::PUT, path, "").whole().await.error(404, "not_found", CLIENT);
     }
     for (method, path) in [(Method::GET, CHAT), (Method::DELETE, "/health"), (Method::POST, "/v1/models")] {

@@ -4,11 +4,12 @@ use super::*;
 #[tokio::test]
 async fn vllm_tells_both_and_every_kind_that_tells_nothing_is_asked_nothing() {
     let list = ("/v1/models", r#"{"data":[{"id":"m","owned_by":"vllm"}]}"#);
+    let vendors = [("/v1/models?limit=1000", r#"{"data":[]}"#), ("/v1beta/models?pageSize=1000", r#"{"models":[]}"#)];
     let metrics = ("/metrics", "vllm:num_requests_running 3\nvllm:num_requests_waiting 2\n");
     let (slots, tags) = (("/slots", r#"[{"is_processing":true}]"#), ("/api/tags", r#"{"models":[{"name":"m"}]}"#));
     let health = ("/health", r#"{"status":"ok"}"#);
     for kind in Kind::names().map(|name| name.parse::<Kind>().expect("a kind")) {
-        let answers = Answers::of(&[list, metrics, slots, tags, health]);
+        let answers = Answers::of(&[list, metrics, slots, tags, health, vendors[0], vendors[1]]);
         let seen = check(kind, &answers).await;
         let told = match kind {
             Kind::Vllm => Some(Busy { running: 3, waiting: 2 }),

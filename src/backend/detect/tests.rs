@@ -57,11 +57,12 @@ async fn a_node_and_a_web_server_are_no_backends() {
 async fn a_node_is_no_healthy_backend_of_any_kind() {
     let like_one = [
         ("/v1/models", r#"{"data":[{"id":"m"}]}"#),
+        ("/v1beta/models", r#"{"models":[]}"#),
         ("/api/tags", r#"{"models":[{"name":"m"}]}"#),
         ("/api/v0/models", r#"{"data":[{"id":"m"}]}"#),
         ("/health", r#"{"status":"healthy","uptime_seconds":1,"mesh":null}"#),
     ];
-    let (node, other) = (Server(like_one.into()), Server(like_one[..3].iter().copied().collect()));
+    let (node, other) = (Server(like_one.into()), Server(like_one[..4].iter().copied().collect()));
     let patience = Duration::from_secs(5);
     for kind in Kind::names().map(|name| name.parse::<Kind>().expect("a kind")) {
         let spec = BackendSpec::new("b", "http://h:1".parse().expect("literal"), kind, Source::Static);

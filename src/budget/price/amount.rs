@@ -6,7 +6,7 @@ use thiserror::Error;
 const MILLION: f64 = 1_000_000.0;
 
 /// What a model costs, in USD per million tokens.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Price {
     /// Tokens of the prompt.

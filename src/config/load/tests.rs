@@ -153,8 +153,7 @@ fn what_has_no_effect_yet_is_named_in_one_line() {
     let loaded = World::new().load(text).expect("good");
     assert_eq!(
         loaded.warnings,
-        ["set, but without effect in this version: [budget], routing.policies.max_cost_per_request, \
-          backend `c` (type anthropic)"]
+        ["set, but without effect in this version: [budget], routing.policies.max_cost_per_request"]
     );
 }
 

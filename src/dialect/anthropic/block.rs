@@ -10,7 +10,7 @@ use super::write::frame;
 use crate::dialect::chat::Json;
 
 /// What a block is.
-pub(super) enum Kind {
+pub(super) enum BlockKind {
     Text,
     Thinking { is_signed: bool },
     Call { index: usize, id: String, name: String },
@@ -18,7 +18,7 @@ pub(super) enum Kind {
 
 /// A block that is not yet written to its end.
 pub(super) struct Pending {
-    kind: Kind,
+    kind: BlockKind,
     is_begun: bool,
     /// What is still to be written.
     kept: String,
@@ -73,7 +73,7 @@ struct Stop {
 }
 
 impl Pending {
-    pub(super) fn new(kind: Kind) -> Self {
+    pub(super) fn new(kind: BlockKind) -> Self {
         Pending {
             kind,
             is_begun: false,
@@ -84,20 +84,20 @@ impl Pending {
     }
 
     /// Whether more of `kind` goes on here: nothing is thought in a block once it is signed.
-    pub(super) fn takes(&self, kind: &Kind) -> bool {
+    pub(super) fn takes(&self, kind: &BlockKind) -> bool {
         match (&self.kind, kind) {
-            (Kind::Text, Kind::Text) => true,
-            (Kind::Thinking { .. }, Kind::Thinking { is_signed }) => *is_signed || self.signature.is_empty(),
+            (BlockKind::Text, BlockKind::Text) => true,
+            (BlockKind::Thinking { .. }, BlockKind::Thinking { is_signed }) => *is_signed || self.signature.is_empty(),
             _ => false,
         }
     }
 
     pub(super) fn is_call(&self, index: usize) -> bool {
-        matches!(self.kind, Kind::Call { index: own, .. } if own == index)
+        matches!(self.kind, BlockKind::Call { index: own, .. } if own == index)
     }
 
     pub(super) fn add(&mut self, more: &str) {
-        if matches!(self.kind, Kind::Call { .. }) {
+        if matches!(self.kind, BlockKind::Call { .. }) {
             self.arguments.add(more);
         }
         self.kept.push_str(more);
@@ -109,7 +109,7 @@ impl Pending {
 
     /// Whether nothing more will come, once another block has begun.
     pub(super) fn is_whole(&self) -> bool {
-        !matches!(self.kind, Kind::Call { .. }) || self.arguments.is_whole()
+        !matches!(self.kind, BlockKind::Call { .. }) || self.arguments.is_whole()
     }
 
     pub(super) fn write(&mut self, index: usize, out: &mut Vec<u8>) {
@@ -124,7 +124,7 @@ impl Pending {
     }
 
     pub(super) fn close(self, index: usize, out: &mut Vec<u8>) {
-        if matches!(self.kind, Kind::Call { .. }) && !self.arguments.has_begun {
+        if matches!(self.kind, BlockKind::Call { .. }) && !self.arguments.has_begun {
             write_delta(self.delta("{}"), index, out);
         }
         if !self.signature.is_empty() {
@@ -136,11 +136,11 @@ impl Pending {
 
     fn empty(&self) -> Block<'_> {
         match &self.kind {
-            Kind::Text => Block { kind: "text", text: Some(""), ..Block::default() },
-            Kind::Thinking { .. } => {
+            BlockKind::Text => Block { kind: "text", text: Some(""), ..Block::default() },
+            BlockKind::Thinking { .. } => {
                 Block { kind: "thinking", thinking: Some(""), signature: Some(""), ..Block::default() }
             }
-            Kind::Call { id, name, .. } => Block {
+            BlockKind::Call { id, name, .. } => Block {
                 kind: "tool_use",
                 id: Some(Cow::Borrowed(id)),
                 name: Some(name),
@@ -152,9 +152,9 @@ impl Pending {
 
     fn delta<'a>(&self, more: &'a str) -> Delta<'a> {
         match self.kind {
-            Kind::Text => Delta { kind: "text_delta", text: Some(more), ..Delta::default() },
-            Kind::Thinking { .. } => Delta { kind: "thinking_delta", thinking: Some(more), ..Delta::default() },
-            Kind::Call { .. } => Delta { kind: "input_json_delta", partial_json: Some(more), ..Delta::default() },
+            BlockKind::Text => Delta { kind: "text_delta", text: Some(more), ..Delta::default() },
+            BlockKind::Thinking { .. } => Delta { kind: "thinking_delta", thinking: Some(more), ..Delta::default() },
+            BlockKind::Call { .. } => Delta { kind: "input_json_delta", partial_json: Some(more), ..Delta::default() },
         }
     }
 }

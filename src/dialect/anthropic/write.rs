@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use serde::Serialize;
 
-use super::block::{Kind, Pending};
+use super::block::{BlockKind, Pending};
 use super::reply::{Answer, call_id, reason};
 use super::usage::Tell;
 use crate::dialect::chat::{ChatEvent, Finish, Label, Spoken, StreamEncoder};
@@ -92,7 +92,7 @@ impl Encoder {
     }
 
     /// The block that `kind` goes on in: the last, or a new one.
-    fn block(&mut self, kind: Kind) -> &mut Pending {
+    fn block(&mut self, kind: BlockKind) -> &mut Pending {
         if !self.blocks.back().is_some_and(|last| last.takes(&kind)) {
             self.blocks.push_back(Pending::new(kind));
         }
@@ -134,18 +134,18 @@ impl StreamEncoder for Encoder {
         self.begin(out);
         match event {
             ChatEvent::Text(more) | ChatEvent::Refusal(more) if !more.is_empty() => {
-                self.block(Kind::Text).add(&more);
+                self.block(BlockKind::Text).add(&more);
             }
             ChatEvent::Reasoning(more) if !more.is_empty() => {
-                self.block(Kind::Thinking { is_signed: false }).add(&more)
+                self.block(BlockKind::Thinking { is_signed: false }).add(&more)
             }
             ChatEvent::Signature(more) if !more.is_empty() => {
-                self.block(Kind::Thinking { is_signed: true }).sign(&more)
+                self.block(BlockKind::Thinking { is_signed: true }).sign(&more)
             }
             ChatEvent::ToolCall { index, id, name } => {
                 let id = call_id(&id, &self.label, self.calls).into_owned();
                 self.calls += 1;
-                self.blocks.push_back(Pending::new(Kind::Call { index, id, name }));
+                self.blocks.push_back(Pending::new(BlockKind::Call { index, id, name }));
             }
             ChatEvent::Arguments { index, json } => {
                 if let Some(call) = self.blocks.iter_mut().rfind(|block| block.is_call(index)) {

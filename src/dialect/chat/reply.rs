@@ -141,6 +141,7 @@ impl From<Spoken> for Usage {
             completion_tokens: spoken.completion_tokens.unwrap_or(0),
             total_tokens: spoken.total_tokens(),
             cached_tokens: spoken.cached_tokens,
+            cache_write_tokens: spoken.cache_write_tokens,
         }
     }
 }

@@ -38,7 +38,7 @@ struct Reader<'n> {
 }
 
 /// What a part is.
-enum Kind<'a> {
+enum PartKind<'a> {
     /// A part of the canonical form.
     Said(chat::Part),
     Call(FunctionCall),
@@ -53,8 +53,8 @@ impl Reader<'_> {
         for (at, part) in content.parts.map_or_else(Vec::new, |parts| parts.0).into_iter().enumerate() {
             let path = format!("systemInstruction.parts[{at}]");
             match self.part(part, &path)? {
-                Kind::Said(text @ chat::Part::Text(_)) => texts.push(text),
-                Kind::Nothing => {}
+                PartKind::Said(text @ chat::Part::Text(_)) => texts.push(text),
+                PartKind::Nothing => {}
                 _ => self.uncarried.push(path),
             }
         }
@@ -72,17 +72,17 @@ impl Reader<'_> {
         for (at, part) in parts.into_iter().enumerate() {
             let path = format!("{path}.parts[{at}]");
             match self.part(part, &path)? {
-                Kind::Said(chat::Part::Reasoning { .. }) => {
+                PartKind::Said(chat::Part::Reasoning { .. }) => {
                     return Err(bad(path, "only a content of role model holds thoughts"));
                 }
-                Kind::Said(part) => said.push(part),
-                Kind::Call(_) => return Err(bad(path, "only a content of role model holds a functionCall")),
-                Kind::Result(response) => {
+                PartKind::Said(part) => said.push(part),
+                PartKind::Call(_) => return Err(bad(path, "only a content of role model holds a functionCall")),
+                PartKind::Result(response) => {
                     let result = self.result(response, &path)?;
                     self.messages.push(Message { role: Role::Tool, parts: vec![result] });
                     results = true;
                 }
-                Kind::Nothing => {}
+                PartKind::Nothing => {}
             }
         }
         if results && said.iter().all(is_empty_text) {
@@ -97,11 +97,11 @@ impl Reader<'_> {
         for (at, part) in content.parts.map_or_else(Vec::new, |parts| parts.0).into_iter().enumerate() {
             let path = format!("{path}.parts[{at}]");
             match self.part(part, &path)? {
-                Kind::Said(chat::Part::Media(_)) => self.uncarried.push(path),
-                Kind::Said(part) => said.push(part),
-                Kind::Call(call) => said.push(self.call(call, &path)?),
-                Kind::Result(_) => return Err(bad(path, "only a content of role user holds a functionResponse")),
-                Kind::Nothing => {}
+                PartKind::Said(chat::Part::Media(_)) => self.uncarried.push(path),
+                PartKind::Said(part) => said.push(part),
+                PartKind::Call(call) => said.push(self.call(call, &path)?),
+                PartKind::Result(_) => return Err(bad(path, "only a content of role user holds a functionResponse")),
+                PartKind::Nothing => {}
             }
         }
         match self.messages.last_mut() {
@@ -125,7 +125,7 @@ impl Reader<'_> {
         }
     }
 
-    fn part<'a>(&mut self, part: Part<'a>, path: &str) -> Result<Kind<'a>, BadRequest> {
+    fn part<'a>(&mut self, part: Part<'a>, path: &str) -> Result<PartKind<'a>, BadRequest> {
         let uncarried = [
             (part.executable_code.is_some(), "executableCode"),
             (part.code_execution_result.is_some(), "codeExecutionResult"),
@@ -148,7 +148,7 @@ impl Reader<'_> {
         }
         if let Some(name) = uncarried.first() {
             self.uncarried.push(format!("{path}.{name}"));
-            return Ok(Kind::Nothing);
+            return Ok(PartKind::Nothing);
         }
         carried_part(part, path)
     }
@@ -197,29 +197,29 @@ impl Reader<'_> {
 }
 
 /// A part of one of the kinds that other dialects have too.
-fn carried_part<'a>(part: Part<'a>, path: &str) -> Result<Kind<'a>, BadRequest> {
+fn carried_part<'a>(part: Part<'a>, path: &str) -> Result<PartKind<'a>, BadRequest> {
     if let Some(blob) = part.inline_data {
         let media = media::inline(blob, &|field| format!("{path}.inlineData.{field}"))?;
-        return Ok(Kind::Said(chat::Part::Media(media)));
+        return Ok(PartKind::Said(chat::Part::Media(media)));
     }
     if let Some(file) = part.file_data {
         let media = media::elsewhere(file, &|field| format!("{path}.fileData.{field}"))?;
-        return Ok(Kind::Said(chat::Part::Media(media)));
+        return Ok(PartKind::Said(chat::Part::Media(media)));
     }
     if let Some(call) = part.function_call {
-        return Ok(Kind::Call(call));
+        return Ok(PartKind::Call(call));
     }
     if let Some(response) = part.function_response {
-        return Ok(Kind::Result(response));
+        return Ok(PartKind::Result(response));
     }
     let signature = part.thought_signature.and_then(media::standard_base64);
     match (part.text, part.thought.unwrap_or(false)) {
         (text, true) => Ok(match (text.unwrap_or_default(), signature) {
-            (text, None) if text.is_empty() => Kind::Nothing,
-            (text, signature) => Kind::Said(chat::Part::Reasoning { text, signature }),
+            (text, None) if text.is_empty() => PartKind::Nothing,
+            (text, signature) => PartKind::Said(chat::Part::Reasoning { text, signature }),
         }),
-        (Some(text), false) => Ok(Kind::Said(chat::Part::Text(text))),
-        (None, false) if signature.is_some() => Ok(Kind::Nothing),
+        (Some(text), false) => Ok(PartKind::Said(chat::Part::Text(text))),
+        (None, false) if signature.is_some() => Ok(PartKind::Nothing),
         (None, false) => Err(bad(path, "needs text, inlineData, fileData, functionCall or functionResponse")),
     }
 }

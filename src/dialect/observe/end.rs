@@ -14,11 +14,16 @@ pub(super) enum End {
     Reason,
     /// Nothing comes after it.
     Last,
+    /// Its backend failed, and says so.
+    Failed,
 }
 
 /// What `data` says of the end.
 pub(super) fn seen(data: &[u8], dialect: Dialect) -> End {
     let has = |word: &[u8]| memmem::find(data, word).is_some();
+    if is_error(data) {
+        return End::Failed;
+    }
     match dialect {
         Dialect::OpenAi if has_text(data, b"\"finish_reason\"") => End::Reason,
         Dialect::Google if has_text(data, b"\"finishReason\"") || has(b"\"blockReason\"") => End::Reason,
@@ -27,6 +32,17 @@ pub(super) fn seen(data: &[u8], dialect: Dialect) -> End {
         Dialect::Ollama if value_of(data, b"\"done\"").is_some_and(|value| value.starts_with(b"true")) => End::Last,
         _ => End::No,
     }
+}
+
+/// An object that begins with an error, or says by its type that it is one. Some servers write `"error":null` everywhere.
+fn is_error(data: &[u8]) -> bool {
+    let Some(inner) = data.trim_ascii_start().strip_prefix(b"{") else { return false };
+    let inner = inner.trim_ascii_start();
+    if let Some(rest) = inner.strip_prefix(b"\"error\"") {
+        return behind(rest).is_some_and(|value| value.starts_with(b"{") || value.starts_with(b"\""));
+    }
+    let kind = inner.strip_prefix(b"\"type\"").and_then(behind);
+    kind.is_some_and(|kind| kind.starts_with(b"\"error\""))
 }
 
 const RESPONSES: [&[u8]; 3] = [b"\"response.completed\"", b"\"response.incomplete\"", b"\"response.failed\""];
@@ -63,6 +79,11 @@ mod tests {
             (Dialect::Responses, r#"{"type":"response.created"}"#, End::No),
             (Dialect::Ollama, r#"{"message":{"content":"\"done\":true"},"done":false}"#, End::No),
             (Dialect::Ollama, r#"{"model":"m","done": true,"eval_count":3}"#, End::Last),
+            (Dialect::Ollama, r#"{"error":"out of memory"}"#, End::Failed),
+            (Dialect::OpenAi, r#" { "error": {"message":"x"}}"#, End::Failed),
+            (Dialect::OpenAi, r#"{"error":null,"choices":[]}"#, End::No),
+            (Dialect::Anthropic, r#"{"type":"error","error":{"type":"overloaded_error"}}"#, End::Failed),
+            (Dialect::Responses, r#"{"type":"error","code":"x"}"#, End::Failed),
         ] {
             assert_eq!(seen(data.as_bytes(), dialect), end, "{data}");
         }

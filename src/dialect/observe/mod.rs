@@ -7,6 +7,11 @@ mod tests;
 mod usage;
 
 pub use self::usage::Usage;
+
+/// What a chunk of OpenAI's dialect says was used.
+pub(super) fn usage_in(data: &[u8]) -> Option<Spoken> {
+    usage::find(data, Dialect::OpenAi)
+}
 use super::chat::Spoken;
 use super::framing::{Events, Lines};
 use crate::exchange::Dialect;
@@ -36,6 +41,8 @@ pub struct Observed {
     pub usage: Option<Usage>,
     /// It was a stream and ended with the last event that its dialect has, as `[DONE]`.
     pub done: bool,
+    /// It was a stream in which its backend said that it failed.
+    pub failed: bool,
     /// Events of a stream that carried data; `[DONE]` is none.
     pub events: u64,
     /// It is a stream and stands between two events; what is written next is an event of its own.
@@ -49,6 +56,7 @@ pub struct Observer {
     form: Form,
     spoken: Spoken,
     done: bool,
+    failed: bool,
     finished: bool,
     events: u64,
 }
@@ -68,7 +76,7 @@ impl Observer {
             ReplyKind::Stream => Form::Stream(Events::default()),
             ReplyKind::Lines => Form::Lines(Lines::default()),
         };
-        Observer { dialect, form, spoken: Spoken::default(), done: false, finished: false, events: 0 }
+        Observer { dialect, form, spoken: Spoken::default(), done: false, failed: false, finished: false, events: 0 }
     }
 
     /// The next bytes of the reply, cut anywhere.
@@ -84,6 +92,7 @@ impl Observer {
             }
             match end::seen(data, self.dialect) {
                 End::Last => self.done = true,
+                End::Failed => (self.done, self.failed) = (true, true),
                 End::Reason => self.finished = true,
                 End::No => {}
             }
@@ -98,6 +107,11 @@ impl Observer {
     /// Whether the last event has come: whatever happens now, the client has it all.
     pub fn is_done(&self) -> bool {
         self.done
+    }
+
+    /// Whether the backend said in its stream that it failed.
+    pub fn has_failed(&self) -> bool {
+        self.failed
     }
 
     /// Whether a stream may end here: with its last event, or, as some servers do, with the reason why it ends. One that ends
@@ -118,7 +132,7 @@ impl Observer {
             Form::Lines(lines) => (self.spoken, lines.at_boundary()),
         };
         let usage = (!spoken.is_empty()).then(|| spoken.into());
-        Observed { usage, done: self.done, events: self.events, at_boundary }
+        Observed { usage, done: self.done, failed: self.failed, events: self.events, at_boundary }
     }
 }
 

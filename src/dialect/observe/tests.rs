@@ -13,7 +13,13 @@ const FRAMES: &str = concat!(
     "data: [DONE]\n\n",
 );
 
-const USAGE: Usage = Usage { prompt_tokens: 11, completion_tokens: 5, total_tokens: 16, cached_tokens: Some(8) };
+const USAGE: Usage = Usage {
+    prompt_tokens: 11,
+    completion_tokens: 5,
+    total_tokens: 16,
+    cached_tokens: Some(8),
+    cache_write_tokens: None,
+};
 
 fn observed<'a>(kind: ReplyKind, chunks: impl IntoIterator<Item = &'a [u8]>) -> Observed {
     let mut observer = Observer::new(kind, Dialect::OpenAi);
@@ -27,7 +33,7 @@ fn whole(body: &str) -> Option<Usage> {
 
 #[test]
 fn a_stream_is_read_byte_by_byte() {
-    let expected = Observed { usage: Some(USAGE), done: true, events: 3, at_boundary: true };
+    let expected = Observed { usage: Some(USAGE), done: true, failed: false, events: 3, at_boundary: true };
     assert_eq!(observed(ReplyKind::Stream, [FRAMES.as_bytes()]), expected);
     assert_eq!(observed(ReplyKind::Stream, FRAMES.as_bytes().chunks(1)), expected);
     let crlf = FRAMES.replace('\n', "\r\n");
@@ -57,7 +63,7 @@ fn usage_of_whole_replies_is_found_wherever_it_stands() {
         ),
         (
             r#"{"usage":{"prompt_tokens":3,"completion_tokens":4}}"#,
-            Some(Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7, cached_tokens: None }),
+            Some(Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7, ..Usage::default() }),
         ),
         (r#"{"usage":null}"#, None),
         (r#"{"usage":{}}"#, None),
@@ -163,7 +169,8 @@ fn every_dialect_is_read_in_passing() {
         (Dialect::Ollama, ReplyKind::Lines, ollama, true, None),
     ] {
         let (is_complete, found) = read(dialect, kind, bytes);
-        assert_eq!(found.usage, Some(Usage { cached_tokens: cached, ..USAGE }), "{dialect:?}");
+        let usage = Usage { cached_tokens: cached, ..USAGE };
+        assert_eq!(found.usage.map(|found| Usage { cache_write_tokens: None, ..found }), Some(usage), "{dialect:?}");
         assert_eq!((is_complete, found.done, found.at_boundary), (true, done, true), "{dialect:?}");
         let cut = &bytes[..bytes.len() - 3];
         assert!(!read(dialect, kind, cut).0, "{dialect:?} cut is not whole");

@@ -20,6 +20,8 @@ pub struct Usage {
     pub total_tokens: u64,
     /// Those of the prompt that were not computed anew, where the server tells.
     pub cached_tokens: Option<u64>,
+    /// Those of the prompt that were written into a cache, where the server tells.
+    pub cache_write_tokens: Option<u64>,
 }
 
 /// As the dialects call them.

@@ -199,8 +199,8 @@ impl Conversation<'_> {
 
 /// Notes the kind of what no other dialect has, and no longer what stands in it. Kinds that nobody knows are not named.
 pub(super) fn note_kind(uncarried: &mut Vec<String>, list: &str, at: usize, kind: Option<&str>) {
-    let within = format!("{list}.{at}.");
-    uncarried.retain(|path| !path.replace("?.", "").starts_with(&within));
+    let within = format!("{list}[{at}].");
+    uncarried.retain(|path| !path.starts_with(&within));
     let name = kind.map(|kind| format!(": {kind}")).unwrap_or_default();
     uncarried.push(format!("{list}[{at}].type{name}"));
 }

@@ -144,8 +144,8 @@ fn what_no_other_dialect_has_is_named() {
             "contents[0].parts[0].executableCode",
             "novelty",
             "toolConfig.functionCallingConfig.allowedFunctionNames",
-            "tools.?.1.newTool",
             "tools[0].googleSearch",
+            "tools[1].newTool",
         ]
     );
 }

@@ -142,7 +142,7 @@ fn what_no_other_dialect_has_is_named() {
         "guided_json",
         "logit_bias",
         "logprobs",
-        "messages.3.mood",
+        "messages[3].mood",
         "messages[0].content[0].file.file_id",
         "messages[0].name",
         "messages[1]",
