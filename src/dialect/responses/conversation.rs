@@ -137,7 +137,8 @@ impl Conversation<'_> {
         }
         let text = whole.join("\n\n");
         // OpenAI's own means nothing to anybody else.
-        let signed_here = item.encrypted_content.as_ref().and_then(|content| content.as_str().strip_prefix(SIGNED_HERE));
+        let signed_here =
+            item.encrypted_content.as_ref().and_then(|content| content.as_str().strip_prefix(SIGNED_HERE));
         let signature = signed_here.filter(|signature| !signature.is_empty()).map(str::to_owned);
         if !text.is_empty() || signature.is_some() {
             self.turn.push(Part::Reasoning { text, signature });

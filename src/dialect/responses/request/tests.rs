@@ -271,7 +271,9 @@ fn files_sounds_and_addresses_are_media() {
 
 #[test]
 fn arguments_that_are_no_object_do_not_end_a_conversation() {
-    for (text, expected) in [("{\"x\":", json!({ "arguments": "{\"x\":" })), ("", json!({})), ("7", json!({ "arguments": "7" }))] {
+    for (text, expected) in
+        [("{\"x\":", json!({ "arguments": "{\"x\":" })), ("", json!({})), ("7", json!({ "arguments": "7" }))]
+    {
         let item = json!({ "type": "function_call", "call_id": "c", "name": "f", "arguments": text });
         let decoded = decode_request(&json!({ "input": [item] }).to_string()).unwrap();
         let call = Part::ToolCall { id: "c".to_owned(), name: "f".to_owned(), arguments: Json::from(&expected) };

@@ -15,7 +15,11 @@ const WHOLE: [(&str, u16, &str); 11] = [
         404,
         r#"{"object":"error","message":"The model `x` does not exist.","type":"NotFoundError","param":null,"code":404}"#,
     ),
-    ("vllm", 400, r#"{"error":{"message":"max_tokens is too large","type":"BadRequestError","param":null,"code":400}}"#),
+    (
+        "vllm",
+        400,
+        r#"{"error":{"message":"max_tokens is too large","type":"BadRequestError","param":null,"code":400}}"#,
+    ),
     ("llama.cpp", 400, r#"{"error":{"code":400,"message":"model not found","type":"invalid_request_error"}}"#),
     ("ollama", 404, r#"{"error":"model 'x' not found"}"#),
     (
@@ -23,7 +27,11 @@ const WHOLE: [(&str, u16, &str); 11] = [
         529,
         r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"req_1"}"#,
     ),
-    ("google", 400, r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[]}}"#),
+    (
+        "google",
+        400,
+        r#"{"error":{"code":400,"message":"API key not valid.","status":"INVALID_ARGUMENT","details":[]}}"#,
+    ),
     ("google, array", 429, r#"[{"error":{"code":429,"message":"Quota","status":"RESOURCE_EXHAUSTED"}}]"#),
     ("fastapi", 422, r#"{"detail":[{"type":"missing","loc":["body","messages"],"msg":"Field required","input":{}}]}"#),
     ("lm studio", 400, r#"{"error":"Unexpected endpoint"}"#),
@@ -36,7 +44,9 @@ fn last_words(backend: Dialect) -> &'static str {
         Dialect::Anthropic => {
             "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"Overloaded\"}}\n\n"
         }
-        Dialect::Google => "data: {\"error\": {\"code\": 503,\"message\": \"Overloaded\",\"status\": \"UNAVAILABLE\"}}\n\n",
+        Dialect::Google => {
+            "data: {\"error\": {\"code\": 503,\"message\": \"Overloaded\",\"status\": \"UNAVAILABLE\"}}\n\n"
+        }
         Dialect::Ollama => "{\"error\":\"Overloaded\"}\n",
         Dialect::OpenAi | Dialect::Responses => {
             "data: {\"error\":{\"message\":\"Overloaded\",\"type\":\"server_error\",\"param\":null,\"code\":null}}\n\n"
@@ -80,7 +90,8 @@ fn every_client_is_told_when_a_stream_fails() {
         let said = BACKENDS.map(tell);
         if client == Endpoint::StreamContentArray {
             for (backend, out) in &said {
-                serde_json::from_str::<Vec<serde_json::Value>>(out).unwrap_or_else(|error| panic!("{backend}: {error}"));
+                serde_json::from_str::<Vec<serde_json::Value>>(out)
+                    .unwrap_or_else(|error| panic!("{backend}: {error}"));
             }
         }
         check(&format!("error.stream.for-{}", name(client)), gathered(&said));

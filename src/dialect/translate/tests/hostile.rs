@@ -130,7 +130,8 @@ fn everywhere(body: &str, raw: &str, each: impl Fn(&str)) {
 
 #[test]
 fn depth_without_end_is_survived() {
-    for (levels, dialect) in [100, 1_000, 100_000].iter().flat_map(|levels| DIALECTS.map(|dialect| (*levels, dialect))) {
+    for (levels, dialect) in [100, 1_000, 100_000].iter().flat_map(|levels| DIALECTS.map(|dialect| (*levels, dialect)))
+    {
         let cases: &[&str] = if levels > 1_000 { &["tools"] } else { &REQUESTS };
         for case in cases {
             let body = fixture(dialect, &format!("{case}.request.json"));

@@ -79,7 +79,10 @@ fn translation(client: Endpoint, backend: Dialect, stream: bool) -> Translation 
 }
 
 /// The bytes that a client gets of a backend's stream, and whether that came to its end.
-fn flowed<'a>(translation: &Translation, pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<u8>, bool), Garbled> {
+fn flowed<'a>(
+    translation: &Translation,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<(Vec<u8>, bool), Garbled> {
     let (mut flow, mut out) = (translation.flow(), Vec::new());
     for piece in pieces {
         flow.push(piece, &mut out)?;

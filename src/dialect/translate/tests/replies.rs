@@ -23,7 +23,8 @@ fn bare(mut reply: ChatReply) -> ChatReply {
 #[test]
 fn every_backend_gives_the_same_answer_whole_and_streamed() {
     for case in REPLIES {
-        let told = bare(pair::decode_reply(Endpoint::ChatCompletions, whole(Dialect::OpenAi, case).as_bytes()).unwrap());
+        let told =
+            bare(pair::decode_reply(Endpoint::ChatCompletions, whole(Dialect::OpenAi, case).as_bytes()).unwrap());
         for backend in BACKENDS {
             let reply = pair::decode_reply(endpoint(backend, false), whole(backend, case).as_bytes()).unwrap();
             let streamed = flow::fold(endpoint(backend, true), stream(backend, case).as_bytes()).unwrap();

@@ -15,7 +15,10 @@ fn another_dialects_stream_is_never_an_answer() {
     for (backend, other) in BACKENDS.iter().flat_map(|backend| BACKENDS.map(|other| (*backend, other))) {
         for case in REPLIES.iter().filter(|_| backend != other) {
             let stream = fixture(other, &format!("{case}.stream.txt"));
-            assert!(!is_taken(Endpoint::ChatCompletions, backend, stream.as_bytes()), "{case}: {other:?} as {backend:?}");
+            assert!(
+                !is_taken(Endpoint::ChatCompletions, backend, stream.as_bytes()),
+                "{case}: {other:?} as {backend:?}"
+            );
             let whole = fixture(other, &format!("{case}.reply.json"));
             let told = pair::decode_reply(endpoint(backend, false), whole.as_bytes());
             assert!(told.is_err(), "{case}: {other:?} as {backend:?}: {told:?}");
