@@ -1,6 +1,8 @@
 //! A stream on its way from one dialect into another: bytes in, cut anywhere, bytes out. It holds no more than one event.
 
 use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use serde_json::Value;
 
 use super::super::chat::{ChatEvent, ChatReply, Garbled, Label, Spoken, StreamDecoder, StreamEncoder};
 use super::super::fault::Fault;
@@ -137,9 +139,22 @@ fn failure(data: &[u8]) -> Option<Fault> {
     if !may_be {
         return None;
     }
-    let value: serde_json::Value = serde_json::from_slice(data).ok()?;
-    value.get("error").filter(|error| !error.is_null())?;
-    Some(Fault::told(http::StatusCode::BAD_GATEWAY, data))
+    let value: Value = serde_json::from_slice(data).ok()?;
+    let error = value.get("error").filter(|error| !error.is_null())?;
+    Some(Fault::told(status_of(error), data))
+}
+
+/// A stream that has begun has no status of its own any more: some errors tell in it what it would have been, and clients
+/// judge by that whether to try again.
+fn status_of(error: &Value) -> StatusCode {
+    let code = error.get("code").and_then(Value::as_u64).filter(|code| (400..600).contains(code));
+    let by_code = code.and_then(|code| StatusCode::from_u16(u16::try_from(code).ok()?).ok());
+    let by_type = match error.get("type").and_then(Value::as_str) {
+        Some("overloaded_error") => Some(StatusCode::SERVICE_UNAVAILABLE),
+        Some("rate_limit_error" | "rate_limit_exceeded") => Some(StatusCode::TOO_MANY_REQUESTS),
+        _ => None,
+    };
+    by_code.or(by_type).unwrap_or(StatusCode::BAD_GATEWAY)
 }
 
 /// The whole answer that a stream of the backend makes.

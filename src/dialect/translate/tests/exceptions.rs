@@ -1,7 +1,7 @@
 //! What keeps a case from being the same in every dialect: what one of them has no word for, each with its reason. A
 //! request that is in nobody's list here must be the same everywhere.
 
-use super::super::super::chat::{Effort, Format, Part, Reasoning, ToolChoice};
+use super::super::super::chat::{Effort, Format, Part, Reasoning, Role, ToolChoice};
 use super::*;
 
 /// What is lost, or becomes something else, in some dialects.
@@ -60,7 +60,7 @@ pub(super) const EXCEPTIONS: [Exception; 6] = [
 ];
 
 /// What is lost on the way to a backend of some dialects, though its clients may say it.
-pub(super) const LOSSES: [Exception; 4] = [
+pub(super) const LOSSES: [Exception; 5] = [
     Exception {
         dialects: &[Dialect::Anthropic],
         why: "Anthropic takes no thoughts but those that it has signed",
@@ -78,6 +78,19 @@ pub(super) const LOSSES: [Exception; 4] = [
                     *signature = None;
                 }
             }
+        },
+    },
+    Exception {
+        dialects: &[Dialect::Anthropic, Dialect::Google],
+        why: "instructions stand apart from the conversation, and are one message",
+        change: |request| {
+            request.messages.dedup_by(|next, message| {
+                let are_instructions = next.role == Role::System && message.role == Role::System;
+                if are_instructions {
+                    message.parts.append(&mut next.parts);
+                }
+                are_instructions
+            })
         },
     },
     Exception {
