@@ -65,7 +65,7 @@ fn spoil() -> impl Strategy<Value = Value> {
 }
 
 /// Reads a body as a request, and where it is one puts it to every backend.
-fn survive_request(from: Endpoint, body: &str) {
+pub(super) fn survive_request(from: Endpoint, body: &str) {
     match pair::decode_request(from, body) {
         Err(error) => assert!(!error.to_string().contains(SECRET), "{from:?}: {error}"),
         Ok(decoded) => {
@@ -81,7 +81,7 @@ fn survive_request(from: Endpoint, body: &str) {
 }
 
 /// Reads a body as an answer, and where it is one tells it to every client.
-fn survive_reply(backend: Dialect, body: &[u8]) {
+pub(super) fn survive_reply(backend: Dialect, body: &[u8]) {
     match pair::decode_reply(endpoint(backend, false), body) {
         Err(error) => assert!(!error.to_string().contains(SECRET), "{backend:?}: {error}"),
         Ok(reply) => {
