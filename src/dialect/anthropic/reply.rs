@@ -183,7 +183,7 @@ fn block<'a>(part: &'a ReplyPart, label: &Label, calls: &mut usize) -> Option<Bl
                 kind: "tool_use",
                 id: Some(call_id(id, label, index)),
                 name: Some(name),
-                input: Some(ChatReply::arguments_object(arguments)),
+                input: Some(Json::arguments(arguments)),
                 ..Block::default()
             }
         }

@@ -23,6 +23,12 @@ impl Json {
         Self::parse(text).filter(Json::is_object)
     }
 
+    /// The arguments of a call as an object, which they should be: models do not always keep to that, and one bad call must
+    /// not end a conversation. What is none is passed as text under the key `arguments`, so that nothing is lost.
+    pub fn arguments(text: &str) -> Self {
+        Self::object(text).unwrap_or_else(|| Json::from(&serde_json::json!({ "arguments": text })))
+    }
+
     /// As it was written, without white space around it.
     pub fn get(&self) -> &str {
         self.0.get()

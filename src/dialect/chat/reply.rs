@@ -1,6 +1,5 @@
 //! What a model answers, as it is made and as a whole. A whole answer is a fold of events.
 
-use super::Json;
 use crate::dialect::observe::Usage;
 
 /// What happens in an answer. Pieces of text may be cut anywhere between two characters.
@@ -222,12 +221,6 @@ impl ChatReply {
             events.push(ChatEvent::Usage(self.usage));
         }
         events
-    }
-
-    /// The arguments of a call as an object, for dialects that have no other: what is none is passed as text under the
-    /// key `arguments`, so that nothing is lost.
-    pub fn arguments_object(arguments: &str) -> Json {
-        Json::object(arguments).unwrap_or_else(|| Json::from(&serde_json::json!({ "arguments": arguments })))
     }
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::ask::written;
 use super::written::{Content, Part};
-use crate::dialect::chat::{ChatReply, Finish, Label, ReplyPart, Spoken};
+use crate::dialect::chat::{ChatReply, Finish, Json, Label, ReplyPart, Spoken};
 
 /// Writes a whole answer.
 pub fn encode_reply(reply: &ChatReply, label: &Label) -> Vec<u8> {
@@ -17,7 +17,7 @@ pub fn encode_reply(reply: &ChatReply, label: &Label) -> Vec<u8> {
         ReplyPart::ToolCall { id, name, arguments } => {
             let id = call_id(Cow::Borrowed(id), calls, label);
             calls += 1;
-            Part::call(id, name, Cow::Owned(ChatReply::arguments_object(arguments)))
+            Part::call(id, name, Cow::Owned(Json::arguments(arguments)))
         }
     });
     let parts: Vec<Part<'_>> = parts.collect();

@@ -13,10 +13,10 @@ const MAX_STOPS: usize = 5;
 ///
 /// # Errors
 /// The dialect cannot say all of it.
-pub fn encode_request(request: &ChatRequest, _model: &str) -> Result<Vec<u8>, Unsupported> {
+pub fn encode_request(request: &ChatRequest, model: &str) -> Result<Vec<u8>, Unsupported> {
     let mut refused = Unsupported::default();
     note_unsayable(request, &mut refused);
-    let Turns { instruction, contents } = turns(&request.messages, &mut refused);
+    let Turns { instruction, contents } = turns(&request.messages, model, &mut refused);
     refused.check()?;
     let body = Body {
         model: None,
@@ -35,7 +35,7 @@ pub fn encode_request(request: &ChatRequest, _model: &str) -> Result<Vec<u8>, Un
 /// The dialect cannot say all of it.
 pub fn encode_count(request: &ChatRequest, model: &str) -> Result<Vec<u8>, Unsupported> {
     let mut refused = Unsupported::default();
-    let Turns { instruction, contents } = turns(&request.messages, &mut refused);
+    let Turns { instruction, contents } = turns(&request.messages, model, &mut refused);
     refused.check()?;
     let generate_content_request = Body {
         model: Some(resource(model)),

@@ -9,7 +9,7 @@ use super::settings::natural;
 use super::values::{Many, Whole};
 use super::wire::Content;
 use crate::dialect::chat::{EmbedReply, EmbedRequest, Garbled, Hint, Spoken, Unsupported, read_body};
-use crate::dialect::inspect::BadRequest;
+use crate::dialect::inspect::{BadRequest, MAX_INPUTS};
 
 /// The API takes no more texts in one batch.
 const MAX_BATCH: usize = 100;
@@ -30,6 +30,9 @@ pub fn decode_embed_request(body: &str, batch: bool) -> Result<EmbedRequest, Bad
     }
     if requests.is_empty() {
         return Err(BadRequest::Missing { field: "requests", wanted: "one for each text" });
+    }
+    if requests.len() as u64 > MAX_INPUTS {
+        return Err(bad("requests", &format!("are {}: send at most {MAX_INPUTS} at once", requests.len())));
     }
     let mut told = EmbedRequest { inputs: Vec::with_capacity(requests.len()), ..EmbedRequest::default() };
     for (at, one) in requests.into_iter().enumerate() {

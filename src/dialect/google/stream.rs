@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::answer::{Answer, UsageMetadata, call_id, finish_reason};
 use super::written::Part;
-use crate::dialect::chat::{ChatEvent, ChatReply, Finish, Json, Label, Spoken, StreamEncoder};
+use crate::dialect::chat::{ChatEvent, Finish, Json, Label, Spoken, StreamEncoder};
 
 /// Writes server-sent events: `streamGenerateContent?alt=sse`.
 #[derive(Debug)]
@@ -167,7 +167,7 @@ impl Writer {
     fn write_call(&mut self, call: Call, out: &mut Vec<u8>) {
         let id = call_id(Cow::Owned(call.id), self.told, &self.label).into_owned();
         self.told += 1;
-        let arguments = ChatReply::arguments_object(&call.arguments);
+        let arguments = Json::arguments(&call.arguments);
         self.write(Part::call(Cow::Owned(id), &call.name, Cow::Owned(arguments)), out);
     }
 

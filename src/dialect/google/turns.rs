@@ -7,15 +7,24 @@ use super::media;
 use super::written::{Blob, Content, FileData, FunctionResponse, Outcome, Part, ResponsePart};
 use crate::dialect::chat::{self, Media, Message, Role, Source, Unsupported};
 
+/// Stands for the signature of a call that another vendor's model made: Gemini 3 refuses a conversation whose calls have
+/// none. <https://ai.google.dev/gemini-api/docs/thought-signatures>
+const UNSIGNED: &str = "skip_thought_signature_validator";
+
+/// Models that ask for no signatures, and do not know what stands for one.
+const OLDER: [&str; 2] = ["gemini-1", "gemini-2"];
+
 /// The instruction, and what was said.
 pub(super) struct Turns<'a> {
     pub(super) instruction: Option<Content<'a>>,
     pub(super) contents: Vec<Content<'a>>,
 }
 
-/// `messages` as contents; what cannot be said is noted in `refused`.
-pub(super) fn turns<'a>(messages: &'a [Message], refused: &mut Unsupported) -> Turns<'a> {
-    let mut writer = Writer { names: HashMap::new(), contents: Vec::with_capacity(messages.len()), refused };
+/// `messages` as contents for `model`; what cannot be said is noted in `refused`.
+pub(super) fn turns<'a>(messages: &'a [Message], model: &str, refused: &mut Unsupported) -> Turns<'a> {
+    let wants_signatures = !OLDER.iter().any(|older| model.contains(older));
+    let contents = Vec::with_capacity(messages.len());
+    let mut writer = Writer { names: HashMap::new(), contents, wants_signatures, refused };
     let mut instructions = Vec::new();
     let mut after_result = false;
     for (at, message) in messages.iter().enumerate() {
@@ -38,6 +47,7 @@ struct Writer<'a, 'u> {
     /// The function of each call, by the id of the call.
     names: HashMap<&'a str, &'a str>,
     contents: Vec<Content<'a>>,
+    wants_signatures: bool,
     refused: &'u mut Unsupported,
 }
 
@@ -75,6 +85,7 @@ impl<'a> Writer<'a, '_> {
 
     fn model(&mut self, at: usize, message: &'a Message) {
         let mut parts = Vec::with_capacity(message.parts.len());
+        let mut unsigned = self.wants_signatures.then(|| UNSIGNED.to_owned());
         for part in &message.parts {
             match part {
                 chat::Part::Text(text) | chat::Part::Refusal(text) => parts.push(Part::text(text)),
@@ -86,7 +97,9 @@ impl<'a> Writer<'a, '_> {
                 }
                 chat::Part::ToolCall { id, name, arguments } => {
                     self.names.insert(id, name);
-                    parts.push(Part::call(Cow::Borrowed(id), name, Cow::Borrowed(arguments)));
+                    let call = Part::call(Cow::Borrowed(id), name, Cow::Borrowed(arguments));
+                    // Of calls made side by side the first is signed for all.
+                    parts.push(Part { thought_signature: unsigned.take(), ..call });
                 }
                 chat::Part::Media(_) => self.refuse(at, "media of the model's own"),
                 chat::Part::ToolResult { .. } => self.refuse(at, "a result that the model tells"),
@@ -157,5 +170,30 @@ fn media_part(media: &Media) -> Part<'_> {
             let mime_type = media::type_by_ending(file_uri).filter(|told| media::kind(told) == media.kind);
             Part { file_data: Some(FileData { mime_type, file_uri }), ..Part::default() }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dialect::chat::Json;
+
+    #[test]
+    fn the_first_call_of_each_content_is_signed_for_newer_models() {
+        let call = |id: &str| chat::Part::ToolCall {
+            id: id.to_owned(),
+            name: "f".to_owned(),
+            arguments: Json::object("").expect("an object"),
+        };
+        let message = || Message { role: Role::Assistant, parts: vec![call("a"), call("b")] };
+        let messages = [message(), message()];
+        let signed = |model: &str| {
+            let contents = turns(&messages, model, &mut Unsupported::default()).contents;
+            let parts = contents.into_iter().flat_map(|content| content.parts);
+            parts.map(|part| part.thought_signature.as_deref() == Some(UNSIGNED)).collect::<Vec<_>>()
+        };
+        assert_eq!(signed("gemini-3-pro-preview"), [true, false, true, false]);
+        assert_eq!(signed("gemini-flash-latest"), [true, false, true, false]);
+        assert_eq!(signed("models/gemini-2.5-pro"), [false; 4]);
     }
 }

@@ -24,6 +24,7 @@ use self::body::{Body, Fields};
 pub use self::glance::Shape;
 use self::messages::Messages;
 use self::prompt::Prompt;
+pub(super) use self::surrogate::mend;
 use super::prefix::{self, Named};
 use crate::exchange::{Dialect, Endpoint};
 use crate::fleet::{Needs, Prefix};
@@ -83,7 +84,7 @@ pub fn inspect(
         Err(BadRequest::Syntax { .. }) => {}
         result => return result,
     }
-    let Some(mended) = surrogate::mend(text) else { return read(endpoint, named, text, false) };
+    let Some(mended) = mend(text) else { return read(endpoint, named, text, false) };
     match read(endpoint, named, &mended, with_prefix) {
         Err(BadRequest::Syntax { .. }) => read(endpoint, named, &mended, false),
         result => result,

@@ -1,8 +1,8 @@
 //! Half characters: `\ud83d` without its other half is valid JSON but no text. Clients that cut strings send it and some
-//! servers take it, so it must not keep a request from them. Only the copy that is inspected is mended.
+//! servers take it, so it must not keep a request from them. Only the copy that is read here is mended.
 
 /// `text` with every half of a surrogate pair that stands alone replaced, at the same length; `None` if there is none.
-pub(super) fn mend(text: &str) -> Option<String> {
+pub(in crate::dialect) fn mend(text: &str) -> Option<String> {
     let mut mended = String::with_capacity(text.len());
     let mut rest = text;
     let mut found = false;

@@ -5,8 +5,8 @@ use serde::{Serialize, Serializer};
 use super::turns::{self, AskMessage};
 use crate::dialect::chat::{ChatRequest, Effort, Format, Json, Reasoning, Sampling, Tool, ToolChoice, Unsupported};
 
-/// Writes the body of `/api/chat`. Whom the client asks for, the name of a schema, how closely to look at a picture
-/// and the signature of a thought are left out: Ollama has no use for them. It has three words for how much to think,
+/// Writes the body of `/api/chat`. Whom the client asks for, the name of a schema, how closely to look at a picture,
+/// how closely a call must follow its schema and the signature of a thought are left out: Ollama has no use for them. It has three words for how much to think,
 /// of which the nearest is taken.
 ///
 /// # Errors
@@ -36,9 +36,6 @@ fn refuse(request: &ChatRequest, refused: &mut Unsupported) {
     refused.note(matches!(request.tool_choice, Some(ToolChoice::Named(_))), "tool_choice: a tool by its name");
     refused.note(request.parallel_tool_calls == Some(false), "parallel_tool_calls");
     refused.note(request.max_tokens == Some(0), "max_tokens: 0");
-    for (at, tool) in request.tools.iter().enumerate() {
-        refused.note(tool.strict == Some(true), &format!("tools[{at}].strict"));
-    }
 }
 
 #[derive(Serialize)]

@@ -74,7 +74,7 @@ impl<'a> SaidCall<'a> {
     pub(super) fn of_reply(label: &Label, index: usize, id: &'a str, name: &'a str, arguments: &str) -> Self {
         let made = || Cow::Owned(format!("call_{}{index}", label.id));
         let id = if id.is_empty() { made() } else { Cow::Borrowed(id) };
-        let arguments = ChatReply::arguments_object(arguments);
+        let arguments = Json::arguments(arguments);
         let shorter = match on_one_line(arguments.get()) {
             Cow::Borrowed(_) => None,
             Cow::Owned(text) => Json::parse(&text),

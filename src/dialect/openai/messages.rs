@@ -148,7 +148,7 @@ impl<'u> Conversation<'u> {
         }
         let function =
             read.function.ok_or_else(|| bad(field("function"), "is missing: send its name and arguments"))?;
-        let arguments = object(function.arguments)
+        let arguments = arguments(function.arguments)
             .ok_or_else(|| bad(field("function.arguments"), "must be a string that holds a JSON object"))?;
         Ok(Some(Part::ToolCall { id, name: function.name, arguments }))
     }
@@ -194,12 +194,13 @@ fn settled(mut parts: Vec<Part>) -> Vec<Part> {
     parts
 }
 
-/// The object that the arguments of a call are: as a string that holds it, or, as some clients send them, as it is.
-fn object(arguments: Option<&RawValue>) -> Option<Json> {
+/// The object that the arguments of a call are: as a string that holds it, or, as some clients send them, as it is. `None`
+/// where they are a string that is no text.
+fn arguments(arguments: Option<&RawValue>) -> Option<Json> {
     let text = arguments.map_or("", RawValue::get);
     if text.starts_with('"') {
         let text: Word<'_> = serde_json::from_str(text).ok()?;
-        return Json::object(&text.0);
+        return Some(Json::arguments(&text.0));
     }
-    Json::object(text)
+    Some(Json::arguments(text))
 }

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::item::{Item, NO_ARGUMENTS, Piece, Status};
+use super::item::{Item, NO_ARGUMENTS, Piece, SIGNED_HERE, Status};
 use crate::dialect::chat::{ChatReply, Finish, Label, ReplyPart, Spoken};
 
 /// A whole answer.
@@ -21,7 +21,8 @@ fn items(reply: &ChatReply, label: &Label) -> Vec<Item> {
             ReplyPart::Reasoning { text, signature: None } if text.is_empty() => {}
             ReplyPart::Reasoning { text, signature } => {
                 let summary = (!text.is_empty()).then(|| Piece::SummaryText { text: text.clone() });
-                items.push(Item::reasoning(label, items.len(), summary, signature.clone()));
+                let signed = signature.as_ref().map(|signature| format!("{SIGNED_HERE}{signature}"));
+                items.push(Item::reasoning(label, items.len(), summary, signed));
             }
             ReplyPart::ToolCall { id, name, arguments } => {
                 let mut item = Item::call(label, items.len(), calls, id.clone(), name.clone());

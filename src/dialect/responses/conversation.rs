@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 
+use super::item::SIGNED_HERE;
 use super::part;
 use super::shape::{Arguments, Content, Input, Words};
 use super::wire::{Item, Part as WirePart};
@@ -135,7 +136,10 @@ impl Conversation<'_> {
             Some(_) => return Err(problem(at, "content", "must be an array of parts")),
         }
         let text = whole.join("\n\n");
-        let signature = item.encrypted_content.map(Words::into_string).filter(|signature| !signature.is_empty());
+        // OpenAI's own means nothing to anybody else.
+        let signed_here =
+            item.encrypted_content.as_ref().and_then(|content| content.as_str().strip_prefix(SIGNED_HERE));
+        let signature = signed_here.filter(|signature| !signature.is_empty()).map(str::to_owned);
         if !text.is_empty() || signature.is_some() {
             self.turn.push(Part::Reasoning { text, signature });
         }
@@ -149,9 +153,7 @@ impl Conversation<'_> {
         let Some(Arguments::Text(text)) = item.arguments else {
             return Err(problem(at, "arguments", "is required: a string of JSON"));
         };
-        let Some(arguments) = Json::object(text.as_str()) else {
-            return Err(problem(at, "arguments", "must be a string that holds a JSON object"));
-        };
+        let arguments = Json::arguments(text.as_str());
         self.calls.insert(id.clone());
         self.turn.push(Part::ToolCall { id, name, arguments });
         Ok(())

@@ -7,6 +7,10 @@ use crate::dialect::chat::{Finish, Label};
 /// What a call without arguments is told with: clients read an object.
 pub(super) const NO_ARGUMENTS: &str = "{}";
 
+/// What `encrypted_content` begins with where it is a backend's signature that was told here. OpenAI's own, which clients
+/// that change between backends send too, begins otherwise.
+pub(super) const SIGNED_HERE: &str = "nexus1.";
+
 /// How far an answer or an item of it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]

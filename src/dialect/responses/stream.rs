@@ -3,7 +3,7 @@
 
 use super::answer::Answer;
 use super::event::Events;
-use super::item::{Item, Piece, Status};
+use super::item::{Item, Piece, SIGNED_HERE, Status};
 use crate::dialect::chat::{ChatEvent, Finish, Json, Label, Spoken, StreamEncoder};
 
 /// Writes a client's stream.
@@ -93,7 +93,7 @@ impl Encoder {
             _ => self.holder(true, out),
         };
         if let Item::Reasoning { encrypted_content, .. } = &mut self.items[at] {
-            encrypted_content.get_or_insert_default().push_str(more);
+            encrypted_content.get_or_insert_with(|| SIGNED_HERE.to_owned()).push_str(more);
         }
     }
 

@@ -1,5 +1,9 @@
 //! A stream on its way from one dialect into another: bytes in, cut anywhere, bytes out. It holds no more than one event.
 
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use serde_json::Value;
+
 use super::super::chat::{ChatEvent, ChatReply, Garbled, Label, Spoken, StreamDecoder, StreamEncoder};
 use super::super::fault::Fault;
 use super::super::framing::{Events, Lines};
@@ -18,6 +22,8 @@ pub struct Flow {
     encoder: Box<dyn StreamEncoder>,
     spoken: Spoken,
     state: State,
+    /// Something was written.
+    is_begun: bool,
 }
 
 enum Frames {
@@ -57,6 +63,7 @@ impl Flow {
             encoder: pair::encoder(from, label),
             spoken: Spoken::default(),
             state: State::Flowing,
+            is_begun: false,
         }
     }
 
@@ -65,15 +72,16 @@ impl Flow {
     /// # Errors
     /// They are nothing that the backend's dialect has.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Garbled> {
-        let Flow { frames, decoder, encoder, spoken, state, from } = self;
-        let mut result = Ok(());
+        let Flow { frames, decoder, encoder, spoken, state, from, is_begun } = self;
+        let (mut result, before) = (Ok(()), out.len());
         frames.push(bytes, |data| {
             if result.is_err() || *state == State::Failed {
                 return;
             }
             if let Some(fault) = failure(data) {
                 *state = State::Failed;
-                out.extend_from_slice(&fault.event(from.dialect(), true));
+                let is_first = !*is_begun && out.len() == before;
+                out.extend_from_slice(&last_words(&fault, *from, is_first));
                 return;
             }
             result = decoder.event(data, &mut |event| {
@@ -83,6 +91,7 @@ impl Flow {
                 encoder.event(event, out);
             });
         });
+        *is_begun |= out.len() > before;
         result
     }
 
@@ -112,6 +121,17 @@ impl Flow {
     }
 }
 
+/// How a client of `from` is told, inside a stream, that it failed.
+fn last_words(fault: &Fault, from: Endpoint, is_first: bool) -> Bytes {
+    if from != Endpoint::StreamContentArray {
+        return fault.event(from.dialect(), true);
+    }
+    let mut last = BytesMut::from(if is_first { "[" } else { ",\n" });
+    last.extend_from_slice(&fault.body(from.dialect()));
+    last.extend_from_slice(b"\n]");
+    last.freeze()
+}
+
 /// What a backend that sends `data` says went wrong, if it is that.
 fn failure(data: &[u8]) -> Option<Fault> {
     let start = data.trim_ascii_start();
@@ -119,9 +139,22 @@ fn failure(data: &[u8]) -> Option<Fault> {
     if !may_be {
         return None;
     }
-    let value: serde_json::Value = serde_json::from_slice(data).ok()?;
-    value.get("error").filter(|error| !error.is_null())?;
-    Some(Fault::told(http::StatusCode::BAD_GATEWAY, data))
+    let value: Value = serde_json::from_slice(data).ok()?;
+    let error = value.get("error").filter(|error| !error.is_null())?;
+    Some(Fault::told(status_of(error), data))
+}
+
+/// A stream that has begun has no status of its own any more: some errors tell in it what it would have been, and clients
+/// judge by that whether to try again.
+fn status_of(error: &Value) -> StatusCode {
+    let code = error.get("code").and_then(Value::as_u64).filter(|code| (400..600).contains(code));
+    let by_code = code.and_then(|code| StatusCode::from_u16(u16::try_from(code).ok()?).ok());
+    let by_type = match error.get("type").and_then(Value::as_str) {
+        Some("overloaded_error") => Some(StatusCode::SERVICE_UNAVAILABLE),
+        Some("rate_limit_error" | "rate_limit_exceeded") => Some(StatusCode::TOO_MANY_REQUESTS),
+        _ => None,
+    };
+    by_code.or(by_type).unwrap_or(StatusCode::BAD_GATEWAY)
 }
 
 /// The whole answer that a stream of the backend makes.

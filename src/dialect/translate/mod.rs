@@ -5,11 +5,13 @@ mod count;
 mod embed;
 mod flow;
 mod pair;
+#[cfg(test)]
+mod tests;
 
 use bytes::Bytes;
 
 use super::chat::{ChatReply, Garbled, Label};
-use super::inspect::BadRequest;
+use super::inspect::{BadRequest, mend};
 use super::observe::Usage;
 use crate::exchange::{Dialect, Endpoint};
 
@@ -87,23 +89,43 @@ pub fn translate(
     ways: Ways,
 ) -> Result<Translated, Untranslated> {
     let text = std::str::from_utf8(body).map_err(|error| BadRequest::NotUtf8 { at: error.valid_up_to() })?;
-    let mut base64 = false;
-    let (body, to) = if from.is_embedding() {
-        let (body, wants_base64) = embed::request(from, to, text, &label.model)?;
-        base64 = wants_base64;
-        (body, to)
-    } else if from.is_count() {
-        (count::request(from, to, text, &label.model)?, to)
-    } else {
-        let decoded = pair::decode_request(from, text)?;
-        if !decoded.uncarried.is_empty() {
-            return Err(Untranslated::Unsupported(decoded.uncarried));
-        }
-        label.include_usage = decoded.request.include_usage;
-        let to = if decoded.request.stream { streaming(to) } else { to };
-        (pair::encode_request(to, &decoded.request, &label.model, ways)?, to)
+    let put = match put(from, to, text, &label.model, ways) {
+        // Half characters are no text, but they must not keep a request from its backend.
+        Err(Untranslated::Bad(bad)) => match mend(text) {
+            Some(mended) => put(from, to, &mended, &label.model, ways)?,
+            None => return Err(bad.into()),
+        },
+        result => result?,
     };
-    Ok(Translated { body: body.into(), translation: Translation { from, to, label, base64 } })
+    label.include_usage = put.include_usage;
+    let translation = Translation { from, to: put.to, label, base64: put.base64 };
+    Ok(Translated { body: put.body.into(), translation })
+}
+
+/// A request as it is put to a backend.
+struct Put {
+    body: Vec<u8>,
+    to: Endpoint,
+    include_usage: bool,
+    base64: bool,
+}
+
+fn put(from: Endpoint, to: Endpoint, text: &str, model: &str, ways: Ways) -> Result<Put, Untranslated> {
+    if from.is_embedding() {
+        let (body, base64) = embed::request(from, to, text, model)?;
+        return Ok(Put { body, to, include_usage: false, base64 });
+    }
+    if from.is_count() {
+        return Ok(Put { body: count::request(from, to, text, model)?, to, include_usage: false, base64: false });
+    }
+    let decoded = pair::decode_request(from, text)?;
+    if !decoded.uncarried.is_empty() {
+        return Err(Untranslated::Unsupported(decoded.uncarried));
+    }
+    let request = &decoded.request;
+    let to = if request.stream { streaming(to) } else { to };
+    let body = pair::encode_request(to, request, model, ways)?;
+    Ok(Put { body, to, include_usage: request.include_usage, base64: false })
 }
 
 /// Where the path says whether a stream is wanted, it is another endpoint.

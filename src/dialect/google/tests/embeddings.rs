@@ -34,6 +34,12 @@ fn bad_requests_are_refused() {
     ] {
         assert!(decode_embed_request(body, true).is_err(), "{body}");
     }
+    let batch = |count: usize| {
+        format!("{{\"requests\":[{}]}}", vec![r#"{"content":{"parts":[{"text":"a"}]}}"#; count].join(","))
+    };
+    assert_eq!(decode_embed_request(&batch(2048), true).expect("not too many").inputs.len(), 2048);
+    let told = decode_embed_request(&batch(2049), true).expect_err("too many").to_string();
+    assert_eq!(told, "`requests`: are 2049: send at most 2048 at once");
     let many = EmbedRequest { inputs: vec![String::new(); 101], ..EmbedRequest::default() };
     assert_eq!(encode_embed_request(&many, "m").expect_err("too many").0, ["input: more than 100 texts"]);
 }

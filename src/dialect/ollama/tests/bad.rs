@@ -146,7 +146,6 @@ fn what_ollama_cannot_be_asked_for_is_refused_by_name() {
         "tool_choice: a tool by its name",
         "parallel_tool_calls",
         "max_tokens: 0",
-        "tools[0].strict",
         "messages[0]: image by URL",
         "messages[0]: audio",
     ];

@@ -230,3 +230,22 @@ fn what_the_dialect_has_no_word_for_is_refused_by_name() {
         ]
     );
 }
+
+#[test]
+fn arguments_that_are_no_object_do_not_end_a_conversation() {
+    for (arguments, expected) in [
+        (json!("{\"x\":1}"), json!({"x": 1})),
+        (json!({"x": 1}), json!({"x": 1})),
+        (json!(""), json!({})),
+        (json!(null), json!({})),
+        (json!("{\"x\":"), json!({"arguments": "{\"x\":"})),
+        (json!("[1]"), json!({"arguments": "[1]"})),
+        (json!([1]), json!({"arguments": "[1]"})),
+    ] {
+        let call = json!({"id": "a", "type": "function", "function": {"name": "f", "arguments": arguments}});
+        let body = json!({"model": "m", "messages": [{"role": "assistant", "tool_calls": [call]}]});
+        let request = super::request(&body.to_string());
+        let [Part::ToolCall { arguments: read, .. }] = &request.messages[0].parts[..] else { panic!("{body}") };
+        assert_eq!(*read, Json::from(&expected), "{body}");
+    }
+}

@@ -40,10 +40,6 @@ fn what_is_no_request_is_told_apart() {
 
 #[test]
 fn wrong_messages_are_told_by_their_path() {
-    let call = |arguments: Value| {
-        json!([{"role": "assistant", "tool_calls": [
-            {"id": "a", "type": "function", "function": {"name": "f", "arguments": arguments}}]}])
-    };
     let part = |part: Value| json!([{"role": "user", "content": [part]}]);
     for (messages, expected) in [
         (json!([{"role": "SECRET", "content": "x"}]), "messages[0].role"),
@@ -54,9 +50,6 @@ fn wrong_messages_are_told_by_their_path() {
         (json!([{"role": "user", "content": "x", "refusal": "SECRET"}]), "messages[0].refusal"),
         (json!([{"role": "tool", "content": "x"}]), "messages[0].tool_call_id"),
         (json!([{"role": "tool", "content": "x", "tool_call_id": "SECRET"}]), "messages[0].tool_call_id"),
-        (call(json!("SECRET")), "messages[0].tool_calls[0].function.arguments"),
-        (call(json!("[1]")), "messages[0].tool_calls[0].function.arguments"),
-        (call(json!([1])), "messages[0].tool_calls[0].function.arguments"),
         (json!([{"role": "assistant", "tool_calls": [{"id": "a"}]}]), "messages[0].tool_calls[0].function"),
         (json!([{"role": "assistant", "tool_calls": [{"type": "function"}]}]), "messages[0].tool_calls[0].id"),
         (part(json!({"type": "SECRET"})), "messages[0].content[0].type"),

@@ -268,3 +268,26 @@ fn files_sounds_and_addresses_are_media() {
         ]
     );
 }
+
+#[test]
+fn arguments_that_are_no_object_do_not_end_a_conversation() {
+    for (text, expected) in
+        [("{\"x\":", json!({ "arguments": "{\"x\":" })), ("", json!({})), ("7", json!({ "arguments": "7" }))]
+    {
+        let item = json!({ "type": "function_call", "call_id": "c", "name": "f", "arguments": text });
+        let decoded = decode_request(&json!({ "input": [item] }).to_string()).unwrap();
+        let call = Part::ToolCall { id: "c".to_owned(), name: "f".to_owned(), arguments: Json::from(&expected) };
+        assert_eq!(decoded.request.messages[0].parts, [call], "{text}");
+    }
+}
+
+#[test]
+fn only_signatures_that_were_told_here_come_back() {
+    for (content, signature) in [("nexus1.c2ln", Some("c2ln")), ("gAAAAABo", None), ("nexus1.", None)] {
+        let summary = json!([{ "type": "summary_text", "text": "Hm." }]);
+        let item = json!({ "type": "reasoning", "id": "rs_1", "summary": summary, "encrypted_content": content });
+        let decoded = decode_request(&json!({ "input": [item] }).to_string()).unwrap();
+        let thought = Part::Reasoning { text: "Hm.".to_owned(), signature: signature.map(str::to_owned) };
+        assert_eq!(decoded.request.messages[0].parts, [thought], "{content}");
+    }
+}

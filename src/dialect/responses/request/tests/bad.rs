@@ -59,8 +59,6 @@ fn a_bad_item_is_told_by_its_path() {
         (call("name", json!("")), "name"),
         (call("arguments", Value::Null), "arguments"),
         (call("arguments", json!({})), "arguments"),
-        (call("arguments", json!("[secret")), "arguments"),
-        (call("arguments", json!("[]")), "arguments"),
         (json!({ "type": "function_call_output", "call_id": "secret", "output": "x" }), "call_id"),
     ];
     for (item, expected) in cases {

@@ -60,7 +60,7 @@ fn items(message: &Message) -> Vec<Value> {
         }
         Part::Reasoning { text, signature } => {
             let summary = json!([{ "type": "summary_text", "text": text }]);
-            json!({ "type": "reasoning", "summary": summary, "encrypted_content": signature })
+            json!({ "type": "reasoning", "summary": summary, "encrypted_content": signature.as_ref().map(|signature| format!("nexus1.{signature}")) })
         }
         piece => json!({ "role": role, "content": [part(piece)] }),
     };

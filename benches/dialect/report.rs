@@ -1,0 +1,39 @@
+//! Figures as a table, with the target beside each. It judges nothing: a missed target is printed, not an error.
+
+use std::fmt::Write as _;
+
+use crate::cells::Cell;
+
+/// What a cell costs.
+pub(crate) struct Found {
+    pub(crate) cell: Cell,
+    /// How long what is translated is.
+    pub(crate) bytes: usize,
+    /// CPU time of a translation.
+    pub(crate) micros: f64,
+    /// Instructions of a translation, where they were counted.
+    pub(crate) instructions: Option<f64>,
+}
+
+/// Everything that was measured.
+pub(crate) struct Results {
+    pub(crate) machine: String,
+    pub(crate) found: Vec<Found>,
+}
+
+impl Results {
+    /// The table, as Markdown.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!("{}\n", self.machine);
+        if self.found.iter().any(|found| found.instructions.is_none()) {
+            text.push_str("instructions: not counted: valgrind is not installed\n");
+        }
+        text.push_str("\n| what, from, to | bytes | instructions | CPU | target | |\n|---|---:|---:|---:|---:|---|\n");
+        for Found { cell, bytes, micros, instructions } in &self.found {
+            let count = instructions.map_or_else(|| "not counted".to_owned(), |count| format!("{count:.0}"));
+            let (most, verdict) = (cell.most_micros(), if *micros <= cell.most_micros() { "met" } else { "missed" });
+            let _ = writeln!(text, "| {cell} | {bytes} | {count} | {micros:.2} us | <= {most} us | {verdict} |");
+        }
+        text
+    }
+}

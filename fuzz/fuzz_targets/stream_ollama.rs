@@ -1,0 +1,7 @@
+//! A stream of a backend in Ollama's dialect.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use nexus::exchange::Endpoint;
+
+fuzz_target!(|data: &[u8]| nexus_fuzz::stream(Endpoint::OllamaChat, data));
