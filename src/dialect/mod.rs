@@ -17,7 +17,7 @@ mod splice;
 mod tally;
 pub mod translate;
 
-pub use chat::Label;
+pub use chat::{Label, Took};
 pub use fault::Fault;
 pub use inspect::{BadRequest, Inspection, ModelAt, inspect};
 pub use observe::{Observed, Observer, ReplyKind, Usage};

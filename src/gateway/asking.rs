@@ -4,13 +4,14 @@
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
+use tokio::time::Instant;
 
 use super::notes::TOKEN_COUNT;
 use super::outcome::{Miss, Step};
 use super::tally::Tally;
 use super::{Ask, Gateway};
 use crate::backend::{self, Question};
-use crate::dialect::{self, Fault, Label, Translated, Translation, Untranslated};
+use crate::dialect::{self, Fault, Label, Took, Translated, Translation, Untranslated};
 use crate::env::ExchangeError;
 use crate::exchange::{Dialect, Endpoint, Reply, full};
 use crate::fleet::{Kind, Locality, Speech};
@@ -148,10 +149,11 @@ impl Asking<'_> {
             include_usage: false,
         };
         let ways = backend::ways(&self.entry.spec);
+        let began = Instant::now();
         let translated = dialect::translate(request.endpoint, instead, &request.body, label, ways);
         let Translated { body, translation } = translated.map_err(|why| unfit(why, instead))?;
         let reply = self.send(translation.to(), body, true).await?;
-        self.told(reply, &translation).await
+        self.told(reply, translation, began).await
     }
 
     async fn send(&self, endpoint: Endpoint, body: Bytes, is_translated: bool) -> Result<Reply, NotAsked> {
@@ -170,7 +172,8 @@ impl Asking<'_> {
     }
 
     /// The answer of the backend in the client's words.
-    async fn told(&self, reply: Reply, translation: &Translation) -> Result<Asked, NotAsked> {
+    async fn told(&self, reply: Reply, translation: Translation, began: Instant) -> Result<Asked, NotAsked> {
+        let first = began.elapsed();
         let status = reply.status();
         let reply = if status.is_success() { reply } else { self.scrubbed(reply).await? };
         if status.is_server_error() {
@@ -186,11 +189,12 @@ impl Asking<'_> {
         let (parts, body) = reply.into_parts();
         let wants_stream = self.ask.asked.stream;
         if wants_stream && comes_as_stream {
-            let (body, tally) = super::translated::translated(body, translation.flow());
+            let (body, tally) = super::translated::translated(body, translation.flow(), began);
             let reply = with_body(parts, body, translation.content_type(true));
             return Ok(Asked { reply, tally: Some(tally) });
         }
         let body = self.whole(body, MOST_ANSWER).await?;
+        let translation = translation.having_taken(Took { first, total: began.elapsed() });
         let told = match (wants_stream, comes_as_stream) {
             (true, _) => translation.stream_of_whole(&body),
             (false, true) => translation.whole_of_stream(&body),

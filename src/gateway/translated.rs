@@ -3,18 +3,20 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::Frame;
 use http_body_util::BodyExt;
+use tokio::time::Instant;
 
 use super::tally::Tally;
-use crate::dialect::{Flow, Usage, UsageSieve};
+use crate::dialect::{Flow, Took, Usage, UsageSieve};
 use crate::exchange::{Body, Cut};
 
-/// `inner` through `flow`, and what it says was used.
-pub(super) fn translated(inner: Body, flow: Flow) -> (Body, Tally) {
-    changed(inner, flow)
+/// `inner` through `flow`, and what it says was used. It was asked for when it `began`.
+pub(super) fn translated(inner: Body, flow: Flow, began: Instant) -> (Body, Tally) {
+    changed(inner, Timed { flow, began, first: None })
 }
 
 /// `inner` without its event of usage, and what that said.
@@ -39,18 +41,28 @@ trait Change: Send + Unpin + 'static {
     fn usage(&self) -> Option<Usage>;
 }
 
-impl Change for Flow {
+/// A translation, and how long it takes.
+struct Timed {
+    flow: Flow,
+    began: Instant,
+    first: Option<Duration>,
+}
+
+impl Change for Timed {
     fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<bool, Cut> {
-        Flow::push(self, bytes, out).map_err(|_| Cut::Garbled)?;
-        Ok(!self.has_failed())
+        self.first.get_or_insert_with(|| self.began.elapsed());
+        self.flow.push(bytes, out).map_err(|_| Cut::Garbled)?;
+        Ok(!self.flow.has_failed())
     }
 
     fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Cut> {
-        if Flow::end(self, out) { Ok(()) } else { Err(Cut::Backend) }
+        let total = self.began.elapsed();
+        self.flow.took(Took { first: self.first.unwrap_or(total), total });
+        if self.flow.end(out) { Ok(()) } else { Err(Cut::Backend) }
     }
 
     fn usage(&self) -> Option<Usage> {
-        Flow::usage(self)
+        self.flow.usage()
     }
 }
 

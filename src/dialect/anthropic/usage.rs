@@ -50,6 +50,7 @@ impl From<Told> for Spoken {
         let written = told.cache_creation_input_tokens.filter(|tokens| *tokens > 0);
         let cached = read.unwrap_or(0).saturating_add(written.unwrap_or(0));
         Spoken {
+            took: None,
             prompt_tokens: told.input_tokens.map(|tokens| tokens.saturating_add(cached)),
             completion_tokens: told.output_tokens,
             cached_tokens: read,

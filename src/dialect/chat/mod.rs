@@ -15,7 +15,7 @@ mod trouble;
 pub use codec::{Label, StreamDecoder, StreamEncoder};
 pub use embed::{EmbedReply, EmbedRequest};
 pub use json::{Hint, Json};
-pub use reply::{ChatEvent, ChatReply, Finish, ReplyPart, Spoken};
+pub use reply::{ChatEvent, ChatReply, Finish, ReplyPart, Spoken, Took};
 pub use request::{
     ChatRequest, Decoded, Effort, Format, Media, MediaKind, Message, Part, Reasoning, Role, Sampling, Source, Tool,
     ToolChoice,

@@ -1,5 +1,7 @@
 //! What a model answers, as it is made and as a whole. A whole answer is a fold of events.
 
+use std::time::Duration;
+
 use crate::dialect::observe::Usage;
 
 /// What happens in an answer. Pieces of text may be cut anywhere between two characters.
@@ -55,6 +57,17 @@ pub struct Spoken {
     pub cache_write_tokens: Option<u64>,
     /// Those of the answer that were thought.
     pub reasoning_tokens: Option<u64>,
+    /// How long it took, where somebody has measured that.
+    pub took: Option<Took>,
+}
+
+/// How long an answer took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Took {
+    /// To its first piece.
+    pub first: Duration,
+    /// To its end.
+    pub total: Duration,
 }
 
 /// Why an answer ends.
@@ -121,11 +134,12 @@ impl Spoken {
         newer(&mut self.cached_tokens, later.cached_tokens);
         newer(&mut self.cache_write_tokens, later.cache_write_tokens);
         newer(&mut self.reasoning_tokens, later.reasoning_tokens);
+        self.took = later.took.or(self.took);
     }
 
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
-        *self == Spoken::default()
+        *self == Spoken { took: self.took, ..Spoken::default() }
     }
 
     /// Of prompt and answer together.

@@ -213,6 +213,7 @@ impl From<UsageMetadata> for Spoken {
         let is_told = said.is_some() || thought.is_some();
         let completion = said.unwrap_or(0).saturating_add(thought.unwrap_or(0));
         Spoken {
+            took: None,
             prompt_tokens: count(told.prompt_token_count),
             completion_tokens: is_told.then_some(completion),
             cached_tokens: count(told.cached_content_token_count),

@@ -97,6 +97,7 @@ fn parse(behind_key: &[u8], dialect: Dialect) -> Option<Spoken> {
             let cached = [told.cache_read_input_tokens, told.cache_creation_input_tokens];
             let cached_all = cached.iter().flatten().fold(0_u64, |sum, count| sum.saturating_add(*count));
             Spoken {
+                took: None,
                 prompt_tokens: told.input_tokens.map(|count| count.saturating_add(cached_all)),
                 completion_tokens: told.output_tokens,
                 cached_tokens: told.cache_read_input_tokens,
@@ -105,6 +106,7 @@ fn parse(behind_key: &[u8], dialect: Dialect) -> Option<Spoken> {
             }
         }
         Dialect::Google => Spoken {
+            took: None,
             prompt_tokens: told.prompt_count,
             completion_tokens: sum(told.candidates_count, told.thoughts_count),
             cached_tokens: told.cached_count,

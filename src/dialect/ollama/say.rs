@@ -1,13 +1,14 @@
 //! Whole answers for clients, and the pieces that streamed ones are made of too. Nobody measures here how long anything
-//! took: durations are 0.
+//! took: where nobody has said, durations are 0.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::clock::rfc3339;
 use super::compact::on_one_line;
-use crate::dialect::chat::{ChatReply, Finish, Json, Label, ReplyPart, Spoken};
+use crate::dialect::chat::{ChatReply, Finish, Json, Label, ReplyPart, Spoken, Took};
 
 /// Writes an answer of `/api/chat`.
 pub fn encode_reply(reply: &ChatReply, label: &Label) -> Vec<u8> {
@@ -113,15 +114,20 @@ impl Head {
         if let Some(ending) = ending {
             line.done = true;
             line.done_reason = Some(ending.reason);
-            line.total_duration = Some(0);
+            let Took { first, total } = ending.usage.took.unwrap_or_default();
+            line.total_duration = Some(nanoseconds(total));
             line.load_duration = Some(0);
             line.prompt_eval_count = ending.usage.prompt_tokens;
-            line.prompt_eval_duration = Some(0);
+            line.prompt_eval_duration = Some(nanoseconds(first));
             line.eval_count = ending.usage.completion_tokens;
-            line.eval_duration = Some(0);
+            line.eval_duration = Some(nanoseconds(total.saturating_sub(first)));
         }
         serde_json::to_writer(out, &line).expect("a line is made of strings, numbers and JSON");
     }
+}
+
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 #[derive(Default, Serialize)]

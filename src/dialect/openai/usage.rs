@@ -46,6 +46,7 @@ impl Usage<'_> {
             self.completion_tokens_details.as_ref().and_then(|details| details.reasoning_tokens.count());
         let cached = prompt.and_then(|details| details.cached_tokens.count());
         Spoken {
+            took: None,
             prompt_tokens: self.prompt_tokens.count(),
             completion_tokens: self.completion_tokens(reasoning_tokens.unwrap_or(0)),
             cached_tokens: cached.or(self.prompt_cache_hit_tokens.count()),

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use serde_json::Value;
 
-use super::super::chat::{ChatEvent, ChatReply, Garbled, Label, Spoken, StreamDecoder, StreamEncoder};
+use super::super::chat::{ChatEvent, ChatReply, Garbled, Label, Spoken, StreamDecoder, StreamEncoder, Took};
 use super::super::fault::Fault;
 use super::super::framing::{Events, Lines};
 use super::super::observe::Usage;
@@ -108,6 +108,13 @@ impl Flow {
         }
         self.encoder.end(out);
         true
+    }
+
+    /// How long the answer took, for dialects that tell; to be said before its end.
+    pub fn took(&mut self, took: Took) {
+        // Usage is told at the end, so this writes nothing.
+        let spoken = Spoken { took: Some(took), ..Spoken::default() };
+        self.encoder.event(ChatEvent::Usage(spoken), &mut Vec::new());
     }
 
     /// Whether the backend said in its stream that it failed.

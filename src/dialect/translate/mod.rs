@@ -10,7 +10,7 @@ mod tests;
 
 use bytes::Bytes;
 
-use super::chat::{ChatReply, Garbled, Label};
+use super::chat::{ChatReply, Garbled, Label, Took};
 use super::inspect::{BadRequest, mend};
 use super::observe::Usage;
 use crate::exchange::{Dialect, Endpoint};
@@ -65,6 +65,7 @@ pub struct Translation {
     label: Label,
     /// Embeddings are wanted as base64.
     base64: bool,
+    took: Option<Took>,
 }
 
 /// An answer in the words of the client.
@@ -98,7 +99,7 @@ pub fn translate(
         result => result?,
     };
     label.include_usage = put.include_usage;
-    let translation = Translation { from, to: put.to, label, base64: put.base64 };
+    let translation = Translation { from, to: put.to, label, base64: put.base64, took: None };
     Ok(Translated { body: put.body.into(), translation })
 }
 
@@ -139,6 +140,12 @@ impl Translation {
         self.to
     }
 
+    /// The same for an answer that took so long.
+    #[must_use]
+    pub fn having_taken(self, took: Took) -> Self {
+        Translation { took: Some(took), ..self }
+    }
+
     /// The content type that the client sees.
     pub fn content_type(&self, stream: bool) -> &'static str {
         match (stream, self.from) {
@@ -159,7 +166,7 @@ impl Translation {
         if self.from.is_count() {
             return count::reply(self.from, self.to, body);
         }
-        Ok(self.tell(&pair::decode_reply(self.to, body)?))
+        Ok(self.tell(pair::decode_reply(self.to, body)?))
     }
 
     /// The same, where the backend sent a stream though none was asked for.
@@ -167,12 +174,13 @@ impl Translation {
     /// # Errors
     /// It is none that the backend's dialect has.
     pub fn whole_of_stream(&self, body: &[u8]) -> Result<Told, Garbled> {
-        Ok(self.tell(&flow::fold(self.to, body)?))
+        Ok(self.tell(flow::fold(self.to, body)?))
     }
 
-    fn tell(&self, reply: &ChatReply) -> Told {
+    fn tell(&self, mut reply: ChatReply) -> Told {
         let usage = (!reply.usage.is_empty()).then(|| reply.usage.into());
-        Told { body: pair::encode_reply(self.from, reply, &self.label).into(), usage }
+        reply.usage.took = self.took;
+        Told { body: pair::encode_reply(self.from, &reply, &self.label).into(), usage }
     }
 
     /// A stream, told as it comes.
@@ -185,8 +193,9 @@ impl Translation {
     /// # Errors
     /// It is none that the backend's dialect has.
     pub fn stream_of_whole(&self, body: &[u8]) -> Result<Told, Garbled> {
-        let reply = pair::decode_reply(self.to, body)?;
+        let mut reply = pair::decode_reply(self.to, body)?;
         let usage = (!reply.usage.is_empty()).then(|| reply.usage.into());
+        reply.usage.took = self.took;
         let mut encoder = pair::encoder(self.from, self.label.clone());
         let mut out = Vec::new();
         reply.events().into_iter().for_each(|event| encoder.event(event, &mut out));

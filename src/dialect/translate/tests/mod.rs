@@ -75,7 +75,7 @@ fn label() -> Label {
 
 /// How an answer gets from a backend to a client.
 fn translation(client: Endpoint, backend: Dialect, stream: bool) -> Translation {
-    Translation { from: client, to: endpoint(backend, stream), label: label(), base64: false }
+    Translation { from: client, to: endpoint(backend, stream), label: label(), base64: false, took: None }
 }
 
 /// The bytes that a client gets of a backend's stream, and whether that came to its end.
