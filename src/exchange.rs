@@ -173,10 +173,25 @@ pub struct Refusal {
     /// The load of the backend that was asked for, fresh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
+    /// With `unfit`: what the client is told besides the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fault: Option<Told>,
     /// With `busy`: slots are not what is missing. Every backend that would do gave trouble and is left alone for now, so
     /// whoever is only busy is better worth waiting for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub left_alone: bool,
+}
+
+/// What a client is told of a request that cannot be served as it is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Told {
+    /// The HTTP status.
+    pub status: u16,
+    /// The code of the error.
+    pub code: String,
+    /// What a program may want to know besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context: Option<serde_json::Value>,
 }
 
 /// What stands in the way of a forwarded request.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::exchange::{Dialect, Endpoint};
+use crate::exchange::{Dialect, Endpoint, Refusal};
 
 /// An error as a client sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -265,6 +265,19 @@ impl Fault {
         );
         Self::new(StatusCode::BAD_REQUEST, "unsupported_parameter", CLIENT, message)
             .with_context(json!({ "unsupported": fields }))
+    }
+
+    /// What the owner of the backend says of a request that cannot be put to it.
+    pub fn told_by_peer(refusal: &Refusal) -> Self {
+        let plain = Self::bad_request(refusal.message.clone());
+        let Some(told) = &refusal.fault else { return plain };
+        let status = StatusCode::from_u16(told.status).ok().filter(StatusCode::is_client_error);
+        Fault {
+            status: status.unwrap_or(StatusCode::BAD_REQUEST),
+            code: told.code.clone().into(),
+            context: told.context.clone(),
+            ..plain
+        }
     }
 
     /// No backend of the model has the endpoint; `kinds` do.

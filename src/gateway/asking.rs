@@ -6,8 +6,9 @@ use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use tokio::time::Instant;
 
-use super::notes::TOKEN_COUNT;
+use super::notes::{LEFT_OUT, TOKEN_COUNT};
 use super::outcome::{Miss, Step};
+use super::scrub::Scrub;
 use super::tally::Tally;
 use super::{Ask, Gateway};
 use crate::backend::{self, Question};
@@ -93,7 +94,6 @@ impl Asking<'_> {
         let hides_usage = asking.is_some();
         let reply = self.send(request.endpoint, asking.unwrap_or(body), false).await?;
         if !reply.status().is_success() {
-            let reply = self.scrubbed(reply).await?;
             return Ok(Asked { reply: self.shaped(reply).await?, tally: None });
         }
         if hides_usage && is_stream(&reply) {
@@ -125,21 +125,6 @@ impl Asking<'_> {
         is_paid && self.ask.asked.stream && self.ask.request.endpoint == Endpoint::ChatCompletions
     }
 
-    /// An error of the backend without our key, which some repeat.
-    async fn scrubbed(&self, reply: Reply) -> Result<Reply, NotAsked> {
-        let Some(key) = self.entry.spec.key.as_deref().filter(|key| !key.is_empty()) else { return Ok(reply) };
-        if reply.status().is_server_error() {
-            return Ok(reply);
-        }
-        let (mut parts, body) = reply.into_parts();
-        let mut body = self.whole(body, MOST_ERROR).await?;
-        if memchr::memmem::find(&body, key.as_bytes()).is_some() {
-            body = String::from_utf8_lossy(&body).replace(key, "[key]").into();
-        }
-        parts.headers.remove(header::CONTENT_LENGTH);
-        Ok(Reply::from_parts(parts, full(body)))
-    }
-
     async fn translate(&self, instead: Endpoint) -> Result<Asked, NotAsked> {
         let request = self.ask.request;
         let label = Label {
@@ -151,16 +136,26 @@ impl Asking<'_> {
         let ways = backend::ways(&self.entry.spec);
         let began = Instant::now();
         let translated = dialect::translate(request.endpoint, instead, &request.body, label, ways);
-        let Translated { body, translation } = translated.map_err(|why| unfit(why, instead))?;
+        let Translated { body, translation, left_out } = translated.map_err(|why| unfit(why, instead))?;
         let reply = self.send(translation.to(), body, true).await?;
-        self.told(reply, translation, began).await
+        let mut asked = self.told(reply, translation, began).await?;
+        if let Ok(left_out) = HeaderValue::from_str(&left_out.join(", "))
+            && !left_out.is_empty()
+        {
+            asked.reply.headers_mut().insert(LEFT_OUT, left_out);
+        }
+        Ok(asked)
     }
 
     async fn send(&self, endpoint: Endpoint, body: Bytes, is_translated: bool) -> Result<Reply, NotAsked> {
         let Ask { request, asked, .. } = self.ask;
         let (id, client, model, stream) = (&request.id, &request.headers, self.model(), asked.stream);
         let question = Question { endpoint, model, id, client, body, stream, is_translated };
-        self.exchange(backend::request(&self.entry.spec, question)).await
+        let reply = self.exchange(backend::request(&self.entry.spec, question)).await?;
+        Ok(match Scrub::of(self.entry.spec.key.as_deref()) {
+            Some(scrub) => reply.map(|body| super::translated::scrubbed(body, scrub)),
+            None => reply,
+        })
     }
 
     async fn exchange(&self, outgoing: http::Request<Full<Bytes>>) -> Result<Reply, NotAsked> {
@@ -175,7 +170,6 @@ impl Asking<'_> {
     async fn told(&self, reply: Reply, translation: Translation, began: Instant) -> Result<Asked, NotAsked> {
         let first = began.elapsed();
         let status = reply.status();
-        let reply = if status.is_success() { reply } else { self.scrubbed(reply).await? };
         if status.is_server_error() {
             return Ok(Asked { reply, tally: None });
         }

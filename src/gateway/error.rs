@@ -75,6 +75,11 @@ impl Failure {
     pub(super) fn refusal(self, trip: &Trip) -> Refusal {
         let left_alone = matches!(&self, Failure::AllMissed(missed)
             if missed.iter().all(|missed| matches!(missed.miss, Miss::LeftAlone)));
+        let unfit = match &self {
+            Failure::AllMissed(missed) => missed.iter().rfind(|missed| !missed.miss.is_busy()),
+            _ => None,
+        };
+        let fault = unfit.and_then(|missed| missed.miss.told());
         let (reason, message) = match self {
             Failure::Bad(bad) => (RefusalReason::Malformed, bad.to_string()),
             Failure::Overloaded(_) => (RefusalReason::Busy, "this peer serves as many requests as it may".to_owned()),
@@ -103,7 +108,7 @@ impl Failure {
                 }
             }
         };
-        Refusal { reason, message, load: None, left_alone }
+        Refusal { reason, message, load: None, left_alone, fault }
     }
 }
 
@@ -165,7 +170,7 @@ fn all_missed(missed: &[Missed], trip: &Trip, patience: Duration, endpoint: Endp
     match &last.miss {
         Miss::Unfit(fault) => (**fault).clone(),
         Miss::NoEndpoint => Fault::not_implemented(&trip.asked, endpoint, &kinds_having(endpoint)),
-        Miss::Refused(refusal) if refusal.reason == RefusalReason::Unfit => Fault::bad_request(refusal.message.clone()),
+        Miss::Refused(refusal) if refusal.reason == RefusalReason::Unfit => Fault::told_by_peer(refusal),
         miss if miss.is_late() => Fault::gateway_timeout(&trip.asked, patience.as_secs()),
         Miss::Refused(refusal) if refusal.reason == RefusalReason::Policy => {
             Fault::forbidden_elsewhere(last.to_string())

@@ -14,6 +14,7 @@ mod notes;
 mod outcome;
 mod record;
 mod reply;
+mod scrub;
 mod survey;
 mod tally;
 mod translated;

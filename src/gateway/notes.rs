@@ -24,6 +24,9 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// How tokens were counted, where it is not the backend that did.
 pub(super) const TOKEN_COUNT: HeaderName = HeaderName::from_static("x-nexus-token-count");
 
+/// What of a request was left out when it was translated.
+pub(super) const LEFT_OUT: HeaderName = HeaderName::from_static("x-nexus-left-out");
+
 /// The reason of a request that has waited for a slot.
 const OVERFLOW: &str = "capacity-overflow";
 
@@ -66,7 +69,7 @@ impl Note<'_> {
             Place::There { peer_name, .. } => {
                 // The owner may have chosen another backend of its own than the entry had in mind.
                 let told = self.answer.reply.headers();
-                for name in [BACKEND, BACKEND_TYPE, ZONE, QUEUE_POSITION, QUEUE_ETA, COST, TOKEN_COUNT] {
+                for name in [BACKEND, BACKEND_TYPE, ZONE, QUEUE_POSITION, QUEUE_ETA, COST] {
                     if let Some(value) = told.get(&name) {
                         headers.insert(name, value.clone());
                     }
@@ -79,8 +82,10 @@ impl Note<'_> {
                 headers.insert(HOPS, HeaderValue::from_static("1"));
             }
         }
-        if let Some(value) = self.answer.reply.headers().get(&TOKEN_COUNT) {
-            headers.insert(TOKEN_COUNT, value.clone());
+        for name in [TOKEN_COUNT, LEFT_OUT] {
+            if let Some(value) = self.answer.reply.headers().get(&name) {
+                headers.insert(name, value.clone());
+            }
         }
         if let Some(cost) = self.answer.cost {
             put(&mut headers, COST, &format!("{cost:.4}"));

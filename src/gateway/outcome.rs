@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::lesson::Lesson;
 use super::tally::Tally;
 use crate::dialect::Fault;
-use crate::exchange::{Refusal, RefusalReason, Reply};
+use crate::exchange::{Refusal, RefusalReason, Reply, Told};
 use crate::fleet::Load;
 use crate::registry::{Away, InFlight};
 use crate::route;
@@ -103,6 +103,19 @@ impl Miss {
     /// no news, and to rank it anew would be to begin again for ever.
     pub(super) fn is_news(&self) -> bool {
         matches!(self, Miss::Refused(_)) && self.is_busy()
+    }
+
+    /// What the client is told of a request that does not fit, for the peer that passes it on.
+    pub(super) fn told(&self) -> Option<Told> {
+        match self {
+            Miss::Unfit(fault) => Some(Told {
+                status: fault.status.as_u16(),
+                code: fault.code.to_string(),
+                context: fault.context.clone(),
+            }),
+            Miss::Refused(refusal) => refusal.fault.clone(),
+            _ => None,
+        }
     }
 
     fn is_left_alone(&self) -> bool {

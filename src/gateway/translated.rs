@@ -10,6 +10,7 @@ use http_body::Frame;
 use http_body_util::BodyExt;
 use tokio::time::Instant;
 
+use super::scrub::Scrub;
 use super::tally::Tally;
 use crate::dialect::{Flow, Took, Usage, UsageSieve};
 use crate::exchange::{Body, Cut};
@@ -22,6 +23,11 @@ pub(super) fn translated(inner: Body, flow: Flow, began: Instant) -> (Body, Tall
 /// `inner` without its event of usage, and what that said.
 pub(super) fn without_usage(inner: Body) -> (Body, Tally) {
     changed(inner, UsageSieve::default())
+}
+
+/// `inner` without a key of ours.
+pub(super) fn scrubbed(inner: Body, scrub: Scrub) -> Body {
+    changed(inner, scrub).0
 }
 
 fn changed(inner: Body, change: impl Change) -> (Body, Tally) {
@@ -79,6 +85,22 @@ impl Change for UsageSieve {
 
     fn usage(&self) -> Option<Usage> {
         UsageSieve::usage(self)
+    }
+}
+
+impl Change for Scrub {
+    fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<bool, Cut> {
+        Scrub::push(self, bytes, out);
+        Ok(true)
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), Cut> {
+        Scrub::end(self, out);
+        Ok(())
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        None
     }
 }
 

@@ -220,7 +220,7 @@ impl Drop for Room<'_> {
 }
 
 fn refusal(reason: RefusalReason, message: impl Into<String>) -> Refusal {
-    Refusal { reason, message: message.into(), load: None, left_alone: false }
+    Refusal { reason, message: message.into(), load: None, left_alone: false, fault: None }
 }
 
 /// Exactly `length` bytes.

@@ -165,6 +165,7 @@ fn too_long() -> ForwardError {
         message: "the request is too long to be forwarded".to_owned(),
         load: None,
         left_alone: false,
+        fault: None,
     })
 }
 

@@ -25,8 +25,9 @@ pub(super) struct Door {
 
 impl Serve for Door {
     fn serve(&self, mut request: Request) -> BoxFuture<'_, Result<Reply, Refusal>> {
-        let refused =
-            |reason, message: &str| Err(Refusal { reason, message: message.to_owned(), load: None, left_alone: false });
+        let refused = |reason, message: &str| {
+            Err(Refusal { reason, message: message.to_owned(), load: None, left_alone: false, fault: None })
+        };
         Box::pin(async move {
             if visited::enter(&mut request.headers, &self.node).is_err() {
                 return refused(RefusalReason::Loop, "a backend leads back to this peer");

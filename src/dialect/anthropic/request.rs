@@ -61,5 +61,5 @@ pub fn decode_count(body: &str) -> Result<Decoded, BadRequest> {
         context_length: None,
         keep_alive: None,
     };
-    Ok(Decoded { request, uncarried })
+    Ok(Decoded { request, uncarried, left_out: Vec::new() })
 }

@@ -234,6 +234,9 @@ pub struct Decoded {
     /// The fields, by their path in the body, that no other dialect has a word for. A request that has any is served only
     /// by a backend that speaks its own dialect.
     pub uncarried: Vec<String>,
+    /// The fields that were left out though they may have been meant: what only a vendor's own servers can run, and agents
+    /// name in every request. The client is told.
+    pub left_out: Vec<String>,
 }
 
 impl Message {

@@ -30,7 +30,7 @@ pub fn decode_count(body: &str) -> Result<Decoded, BadRequest> {
         (Some(whole), None) => decode(whole, false, uncarried),
         (None, contents) => {
             let request = ChatRequest { messages: messages(None, contents, &mut uncarried)?, ..ChatRequest::default() };
-            Ok(Decoded { request, uncarried })
+            Ok(Decoded { request, uncarried, left_out: Vec::new() })
         }
     }
 }
@@ -50,7 +50,7 @@ fn decode(body: Body<'_>, stream: bool, mut uncarried: Vec<String>) -> Result<De
     if body.cached_content.is_some_and(|name| !name.0.is_empty()) {
         uncarried.push("cachedContent".to_owned());
     }
-    Ok(Decoded { request, uncarried })
+    Ok(Decoded { request, uncarried, left_out: Vec::new() })
 }
 
 fn messages(

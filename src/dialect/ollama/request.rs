@@ -32,7 +32,7 @@ pub fn decode_request(body: &str) -> Result<Decoded, BadRequest> {
     let tools = body.tools.unwrap_or_default().into_iter().enumerate();
     request.tools = tools.map(|(at, body)| tool(body, at)).collect::<Result<_, _>>()?;
     request.messages = history::decode(body.messages.unwrap_or_default(), &mut uncarried)?;
-    Ok(Decoded { request, uncarried })
+    Ok(Decoded { request, uncarried, left_out: Vec::new() })
 }
 
 /// Reads the body of `/api/generate`. One without a prompt asks that the model be loaded, or unloaded where
@@ -67,7 +67,7 @@ pub fn decode_generate(body: &str) -> Result<Decoded, BadRequest> {
         let parts = history::text_and_images(Some(prompt), body.images, "")?;
         request.messages.push(Message { role: Role::User, parts });
     }
-    Ok(Decoded { request, uncarried })
+    Ok(Decoded { request, uncarried, left_out: Vec::new() })
 }
 
 /// What the two bodies have in common.

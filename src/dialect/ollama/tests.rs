@@ -40,7 +40,7 @@ pub(super) fn label() -> Label {
 /// What a fixture asks; nothing in one is peculiar to Ollama.
 fn asked(name: &str) -> ChatRequest {
     let body = REQUESTS.iter().find(|(each, _)| *each == name).unwrap().1;
-    let Decoded { request, uncarried } = decode_request(body).unwrap();
+    let Decoded { request, uncarried, .. } = decode_request(body).unwrap();
     assert_eq!(uncarried, Vec::<String>::new(), "{name}");
     request
 }

@@ -37,7 +37,7 @@ pub fn decode_request(body: &str) -> Result<Decoded, BadRequest> {
     request.parallel_tool_calls = read.parallel_tool_calls.filter(|parallel| !parallel);
     forget_what_needs_tools(&mut request);
     request.messages = Conversation::new(&mut uncarried).read(std::mem::take(&mut read.messages.0))?;
-    Ok(Decoded { request, uncarried })
+    Ok(Decoded { request, uncarried, left_out: Vec::new() })
 }
 
 /// What is wrong at `path`.

@@ -198,10 +198,15 @@ impl Conversation<'_> {
     }
 }
 
-/// Notes the kind of what no other dialect has, and no longer what stands in it. Kinds that nobody knows are not named.
-pub(super) fn note_kind(uncarried: &mut Vec<String>, list: &str, at: usize, kind: Option<&str>) {
+/// What stands in this one is of no concern any more.
+pub(super) fn forget(uncarried: &mut Vec<String>, list: &str, at: usize) {
     let within = format!("{list}[{at}].");
     uncarried.retain(|path| !path.starts_with(&within));
+}
+
+/// Notes the kind of what no other dialect has, and no longer what stands in it. Kinds that nobody knows are not named.
+pub(super) fn note_kind(uncarried: &mut Vec<String>, list: &str, at: usize, kind: Option<&str>) {
+    forget(uncarried, list, at);
     let name = kind.map(|kind| format!(": {kind}")).unwrap_or_default();
     uncarried.push(format!("{list}[{at}].type{name}"));
 }

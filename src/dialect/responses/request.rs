@@ -1,6 +1,6 @@
 //! What a client asks for, in the canonical form: its options and its tools. The conversation itself is read next door.
 
-use super::conversation::{messages, note_kind};
+use super::conversation::{forget, messages, note_kind};
 use super::shape::{Choice, Words};
 use super::wire::{Body, FormatOptions, ReasoningOptions, Tool as WireTool};
 use crate::dialect::chat::{
@@ -31,6 +31,21 @@ const UNCARRIED_TOOLS: [&str; 19] = [
     "web_search_preview_2025_03_11",
 ];
 
+/// Those of them that agents offer with every request. The reply says that they were left out.
+const LEFT_OUT_TOOLS: [&str; 11] = [
+    "custom",
+    "image_generation",
+    "local_shell",
+    "namespace",
+    "programmatic_tool_calling",
+    "shell",
+    "tool_search",
+    "web_search",
+    "web_search_2025_08_26",
+    "web_search_preview",
+    "web_search_preview_2025_03_11",
+];
+
 /// Reads a client's request.
 ///
 /// # Errors
@@ -41,7 +56,8 @@ pub fn decode_request(body: &str) -> Result<Decoded, BadRequest> {
     refuse_state(&body)?;
     note_fields(&body, &mut uncarried);
     let messages = messages(body.instructions, body.input, &mut uncarried)?;
-    let tools = tools(body.tools.unwrap_or_default(), &mut uncarried)?;
+    let mut left_out = Vec::new();
+    let tools = tools(body.tools.unwrap_or_default(), &mut uncarried, &mut left_out)?;
     let (mut tool_choice, mut parallel_tool_calls) = (None, body.parallel_tool_calls.filter(|may| !may));
     if let Some(choice) = body.tool_choice {
         tool_choice = chosen(choice, &mut uncarried)?;
@@ -65,7 +81,7 @@ pub fn decode_request(body: &str) -> Result<Decoded, BadRequest> {
         user: body.user.map(Words::into_string),
         ..ChatRequest::default()
     };
-    Ok(Decoded { request, uncarried })
+    Ok(Decoded { request, uncarried, left_out })
 }
 
 /// What only a server that keeps answers could serve.
@@ -99,11 +115,20 @@ fn note_fields(body: &Body<'_>, uncarried: &mut Vec<String>) {
     uncarried.append(&mut noted.0);
 }
 
-fn tools(tools: Vec<WireTool<'_>>, uncarried: &mut Vec<String>) -> Result<Vec<Tool>, BadRequest> {
+fn tools(
+    tools: Vec<WireTool<'_>>,
+    uncarried: &mut Vec<String>,
+    left_out: &mut Vec<String>,
+) -> Result<Vec<Tool>, BadRequest> {
     let mut all = Vec::with_capacity(tools.len());
     for (at, tool) in tools.into_iter().enumerate() {
         match tool.kind.as_ref().map(Words::as_str) {
             Some("function") => all.push(function(at, tool, uncarried)?),
+            // An agent names these whether it needs them or not; a model elsewhere does without.
+            Some(kind) if LEFT_OUT_TOOLS.contains(&kind) => {
+                forget(uncarried, "tools", at);
+                left_out.push(format!("tools[{at}].type: {kind}"));
+            }
             Some(kind) => {
                 let known = UNCARRIED_TOOLS.contains(&kind).then_some(kind);
                 note_kind(uncarried, "tools", at, known);

@@ -53,6 +53,8 @@ pub struct Translated {
     pub body: Bytes,
     /// How the answer is told to the client.
     pub translation: Translation,
+    /// What of the request was left out: the client is told.
+    pub left_out: Vec<String>,
 }
 
 /// How an answer is told to a client that speaks another dialect than the backend.
@@ -100,7 +102,7 @@ pub fn translate(
     };
     label.include_usage = put.include_usage;
     let translation = Translation { from, to: put.to, label, base64: put.base64, took: None };
-    Ok(Translated { body: put.body.into(), translation })
+    Ok(Translated { body: put.body.into(), translation, left_out: put.left_out })
 }
 
 /// A request as it is put to a backend.
@@ -109,15 +111,22 @@ struct Put {
     to: Endpoint,
     include_usage: bool,
     base64: bool,
+    left_out: Vec<String>,
 }
 
 fn put(from: Endpoint, to: Endpoint, text: &str, model: &str, ways: Ways) -> Result<Put, Untranslated> {
     if from.is_embedding() {
         let (body, base64) = embed::request(from, to, text, model)?;
-        return Ok(Put { body, to, include_usage: false, base64 });
+        return Ok(Put { body, to, include_usage: false, base64, left_out: Vec::new() });
     }
     if from.is_count() {
-        return Ok(Put { body: count::request(from, to, text, model)?, to, include_usage: false, base64: false });
+        return Ok(Put {
+            body: count::request(from, to, text, model)?,
+            to,
+            include_usage: false,
+            base64: false,
+            left_out: Vec::new(),
+        });
     }
     let decoded = pair::decode_request(from, text)?;
     if !decoded.uncarried.is_empty() {
@@ -126,7 +135,8 @@ fn put(from: Endpoint, to: Endpoint, text: &str, model: &str, ways: Ways) -> Res
     let request = &decoded.request;
     let to = if request.stream { streaming(to) } else { to };
     let body = pair::encode_request(to, request, model, ways)?;
-    Ok(Put { body, to, include_usage: request.include_usage, base64: false })
+    let include_usage = request.include_usage;
+    Ok(Put { body, to, include_usage, base64: false, left_out: decoded.left_out })
 }
 
 /// Where the path says whether a stream is wanted, it is another endpoint.

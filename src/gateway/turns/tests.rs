@@ -111,7 +111,8 @@ async fn nobody_is_waited_for_twice() {
     let mut turns = Turns::new(&plan, 2);
     let deadline = Instant::now() + Duration::from_secs(60);
     let refuse = |turns: &mut Turns, step| {
-        let refusal = Refusal { reason: RefusalReason::Busy, message: String::new(), load: None, left_alone: false };
+        let refusal =
+            Refusal { reason: RefusalReason::Busy, message: String::new(), load: None, left_alone: false, fault: None };
         turns.missed(step, Miss::Refused(refusal));
         turns.reorder(&plan);
     };
@@ -136,7 +137,8 @@ async fn what_is_left_alone_unasked_is_not_ranked_anew() {
     let plan = plan(&["m/a", "m/b", "m/c"]);
     let mut turns = Turns::new(&plan, 2);
     let deadline = Instant::now() + Duration::from_secs(60);
-    let refusal = Refusal { reason: RefusalReason::Busy, message: String::new(), load: None, left_alone: false };
+    let refusal =
+        Refusal { reason: RefusalReason::Busy, message: String::new(), load: None, left_alone: false, fault: None };
     let mut misses = vec![Miss::Refused(refusal)];
     let mut tried = 0;
     while let Some(step) = turns.next(deadline, false) {

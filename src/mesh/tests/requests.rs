@@ -176,6 +176,7 @@ async fn a_refusal_arrives_as_it_was_meant() {
         reason: RefusalReason::Busy,
         message: "every slot is taken".to_owned(),
         load: Some(Load { queued: 9, ..Load::default() }),
+        fault: None,
         left_alone: true,
     };
     let meant = refusal.clone();

@@ -77,6 +77,8 @@ async fn what_another_dialect_has_no_word_for_is_refused_by_name_before_anything
             (told["type"].as_str(), told["error"]["type"].as_str()),
             (Some("error"), Some("invalid_request_error"))
         );
+        assert_eq!(told["error"]["code"], "unsupported_parameter");
+        assert_eq!(told["error"]["context"]["unsupported"], json!(["mcp_servers"]));
         assert!(told["error"]["message"].as_str().is_some_and(|message| message.contains("mcp_servers")), "{told}");
     }
     assert_eq!(backend.calls(), 0);

@@ -87,12 +87,12 @@ fn what_changes_nothing_counts_as_nothing() {
     ];
     let request = ChatRequest { stream: true, include_usage: true, ..ChatRequest::default() };
     for body in bodies {
-        assert_eq!(decode_request(body), Ok(Decoded { request: request.clone(), uncarried: vec![] }), "{body}");
+        assert_eq!(decode_request(body), Ok(Decoded { request: request.clone(), ..Decoded::default() }), "{body}");
     }
     let bodies =
         ["{}", r#"{"model":"m","prompt":"","system":"a","context":[ ],"raw":false,"suffix":"","template":""}"#];
     for body in bodies {
-        assert_eq!(decode_generate(body), Ok(Decoded { request: request.clone(), uncarried: vec![] }), "{body}");
+        assert_eq!(decode_generate(body), Ok(Decoded { request: request.clone(), ..Decoded::default() }), "{body}");
     }
 }
 
@@ -100,7 +100,7 @@ fn what_changes_nothing_counts_as_nothing() {
 fn a_prompt_is_a_conversation() {
     let body =
         r#"{"prompt":"a","system":"b","images":["AA=="],"stream":false,"options":{"num_predict":5.0},"think":true}"#;
-    let Decoded { request, uncarried } = decode_generate(body).unwrap();
+    let Decoded { request, uncarried, .. } = decode_generate(body).unwrap();
     assert_eq!((request.max_tokens, request.stream, uncarried), (Some(5), false, vec![]));
     assert_eq!(request.messages[0], Message::text(Role::System, "b"));
     assert_eq!((request.messages[1].role, request.messages[1].parts.len()), (Role::User, 2));
