@@ -4,6 +4,7 @@
 mod count;
 mod embed;
 mod flow;
+mod interject;
 mod pair;
 #[cfg(test)]
 mod tests;
@@ -132,7 +133,11 @@ fn put(from: Endpoint, to: Endpoint, text: &str, model: &str, ways: Ways) -> Res
     if !decoded.uncarried.is_empty() {
         return Err(Untranslated::Unsupported(decoded.uncarried));
     }
-    let request = &decoded.request;
+    let mut request = decoded.request;
+    if matches!(to.dialect(), Dialect::Anthropic | Dialect::Google) {
+        interject::into_turns(&mut request.messages);
+    }
+    let request = &request;
     let to = if request.stream { streaming(to) } else { to };
     let body = pair::encode_request(to, request, model, ways)?;
     let include_usage = request.include_usage;
