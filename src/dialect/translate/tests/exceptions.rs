@@ -11,7 +11,7 @@ pub(super) struct Exception {
     pub(super) change: fn(&mut ChatRequest),
 }
 
-/// All of them. Where a dialect refuses in place of losing, that stands in [`REFUSALS`] too.
+/// All of them. Where a dialect refuses in place of losing, that is in [`refused`] too.
 pub(super) const EXCEPTIONS: [Exception; 6] = [
     Exception {
         dialects: &[Dialect::Ollama],
@@ -122,9 +122,11 @@ fn join_texts(parts: &mut Vec<Part>) {
     });
 }
 
-/// What a backend's dialect refuses of the cases.
-pub(super) const REFUSALS: [(Dialect, fn(&ChatRequest) -> bool, &str); 1] =
-    [(Dialect::Ollama, |request| request.tool_choice == Some(ToolChoice::Required), "tool_choice")];
+/// What a backend of `dialect` refuses of a case, if anything.
+pub(super) fn refused(request: &ChatRequest, dialect: Dialect) -> Option<&'static str> {
+    let must_call = request.tool_choice == Some(ToolChoice::Required);
+    (dialect == Dialect::Ollama && must_call).then_some("tool_choice")
+}
 
 /// `request` as clients of `dialect` can say it.
 pub(super) fn as_said(request: ChatRequest, dialect: Dialect) -> ChatRequest {
