@@ -9,12 +9,12 @@ mod trust;
 use crate::support::{Cable, Plan, TestNode, until_json};
 
 /// 256 bits of no secret.
-const KEY: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+pub(crate) const KEY: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const OTHER_KEY: &str = "baaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const OPEN: &str = "";
+pub(crate) const OPEN: &str = "";
 
 /// A peer called `name`, with a quick mesh.
-fn peer(name: &str, key: &str, seeds: &[&TestNode], more: &str) -> Plan {
+pub(crate) fn peer(name: &str, key: &str, seeds: &[&TestNode], more: &str) -> Plan {
     let seeds: Vec<String> = seeds.iter().map(|node| format!("'{}'", node.mesh_address())).collect();
     Plan::new(&format!(
         "{more}\n[mesh]\nenabled = true\npeer_name = '{name}'\nkey = '{key}'\nseeds = [{}]\ngossip_interval_ms = 50\n\
@@ -24,7 +24,7 @@ fn peer(name: &str, key: &str, seeds: &[&TestNode], more: &str) -> Plan {
 }
 
 /// Waits until `node` offers `model`.
-async fn offers(node: &TestNode, model: &str) {
+pub(crate) async fn offers(node: &TestNode, model: &str) {
     until_json(node, "/v1/models", &format!("{model} is known"), |seen| {
         seen["data"].as_array().is_some_and(|all| all.iter().any(|entry| entry["id"] == model))
     })
@@ -40,7 +40,7 @@ async fn forgets(node: &TestNode, model: &str) {
 }
 
 /// `near`, which clients ask, and `far`, which has the backends that `far_backends` names. They know each other.
-async fn pair(near_more: &str, far_more: &str, model: &str) -> (TestNode, TestNode) {
+pub(crate) async fn pair(near_more: &str, far_more: &str, model: &str) -> (TestNode, TestNode) {
     let far = peer("far", KEY, &[], far_more).start().await;
     let near = peer("near", KEY, &[&far], near_more).start().await;
     offers(&near, model).await;
