@@ -13,7 +13,9 @@ use super::render::{self, BackendView, Style};
 use super::{ConfigFile, backends, print};
 use crate::fleet::Status;
 
-/// List the models of the whole mesh, and the backends that have them; load, unload and move them.
+/// List, load, unload and move the models of the whole mesh
+///
+/// Without a command they are listed, with the backends that have them.
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Models {

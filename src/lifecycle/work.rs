@@ -45,7 +45,9 @@ impl Lifecycle {
         let (this, owner) = (self.clone(), entry.clone());
         let (limit, page) = (self.0.config.timeout(), running.clone());
         let work = async move {
-            if standing.is_some_and(|standing| standing.residency == Residency::Loaded && !pull) {
+            // A server that only lists it may be about to let it go again: it is told to keep it.
+            let is_there = |standing: Standing| standing.residency == Residency::Loaded && standing.is_certain;
+            if standing.is_some_and(is_there) && !pull {
                 return Ok(());
             }
             if pull {

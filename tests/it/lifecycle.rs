@@ -81,7 +81,7 @@ async fn a_model_is_loaded_when_its_server_lists_it_and_not_before() {
 
     let again = load(&node, "org/a:7b", "gpu").await;
     assert_eq!(ended(&node, &self::id(&again)).await["status"], "completed", "it is there already");
-    assert_eq!(engine.orders("/api/generate").len(), 1);
+    assert_eq!(engine.orders("/api/generate").len(), 2, "and told to stay");
 
     let gone = unload(&node, "org/a:7b", "gpu").await;
     assert_eq!((gone.status, gone.header("x-nexus-lifecycle-status")), (200, Some("completed")), "{}", gone.text());
@@ -262,6 +262,38 @@ async fn lm_studio_is_told_in_its_own_way() {
     assert_eq!(engine.orders("/api/v1/models/load"), [json!({"model": "a"})]);
     assert_eq!(unload(&node, "a", "studio").await.status, 200);
     assert_eq!(engine.orders("/api/v1/models/unload"), [json!({"instance_id": "a"})]);
+}
+
+/// Runs `nexus models` against a node.
+async fn command(node: &TestNode, line: &str) -> (Option<i32>, String, String) {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_nexus"));
+    command.arg("models").args(line.split_whitespace()).env_clear();
+    command.env("NEXUS_PORT", node.address.port().to_string()).stdin(std::process::Stdio::null());
+    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("it ends").expect("it runs");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[tokio::test]
+async fn the_command_line_loads_unloads_and_moves() {
+    let (one, two) = (Engine::ollama(&["org/m:7b"]).await, Engine::ollama(&["org/m:7b"]).await);
+    let node = TestNode::start(&(one.entry("one") + &two.entry("two"))).await;
+    let (code, said, told) = command(&node, "load org/m:7b --backend one").await;
+    assert_eq!((code, said.starts_with("Loaded org/m:7b on one (")), (Some(0), true), "{said}{told}");
+    let (code, said, told) = command(&node, "migrate org/m:7b --from one --to two").await;
+    assert_eq!((code, said.as_str()), (Some(0), "Moved org/m:7b from one to two\n"), "{told}");
+    assert!(one.loaded().is_empty() && two.loaded() == ["org/m:7b"]);
+    let (code, said, told) = command(&node, "unload org/m:7b --backend two").await;
+    assert_eq!((code, said.as_str()), (Some(0), "Unloaded org/m:7b from two\n"), "{told}");
+    let (code, said, _) = command(&node, "load org/m:7b --backend one --json").await;
+    let said: Value = serde_json::from_str(&said).expect("JSON");
+    assert_eq!((code, &said["status"], &said["kind"]), (Some(0), &json!("completed"), &json!("load")));
+    let (code, said, _) = command(&node, "load org/m:7b --backend two --no-wait").await;
+    assert!(code == Some(0) && said.starts_with("op-"), "{said}");
+    let (code, _, told) = command(&node, "unload org/m:7b --backend nobody").await;
+    assert_eq!((code, told.as_str()), (Some(1), "Error: backend not found: nobody\n"));
+    let (code, said, _) = command(&node, "").await;
+    assert!(code == Some(0) && said.contains("org/m:7b"), "it lists as ever: {said}");
 }
 
 #[tokio::test]

@@ -124,7 +124,9 @@ impl Unload {
         let Unload { model, backend, peer, json, config } = self;
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         for (key, value) in [("backend_id", &backend), ("peer", &peer)] {
-            value.iter().for_each(|value| drop(query.append_pair(key, value)));
+            if let Some(value) = value {
+                query.append_pair(key, value);
+            }
         }
         let path = format!("/v1/models/{}?{}", backends::percent_encode(&model), query.finish());
         let answer: Json = Client::find(config.path.as_deref())?.delete(&path).await?;
@@ -192,11 +194,8 @@ async fn wait(client: &Client, id: &str, doing: &str) -> anyhow::Result<Operatio
 /// Questions in a row that may go unanswered.
 const MOST_SILENT: u32 = 8;
 
-/// Steps of a bar.
-const STEPS: u64 = 1000;
-
 fn bar(doing: &str) -> ProgressBar {
-    let bar = ProgressBar::new(STEPS);
+    let bar = ProgressBar::new(1000);
     if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
         bar.set_style(style);
     }
@@ -211,7 +210,7 @@ fn show(bar: &ProgressBar, progress: Option<f32>) {
         bar.set_style(style);
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "0 to 1000")]
-    let steps = (share.clamp(0.0, 1.0) * STEPS as f32) as u64;
+    let steps = (share.clamp(0.0, 1.0) * 1000.0) as u64;
     bar.set_position(steps);
 }
 
