@@ -64,11 +64,7 @@ pub(super) async fn load(State(lifecycle): State<Lifecycle>, request: Request) -
     })
 }
 
-pub(super) async fn unload(
-    State(lifecycle): State<Lifecycle>,
-    Rest(model): Rest,
-    uri: http::Uri,
-) -> Response {
+pub(super) async fn unload(State(lifecycle): State<Lifecycle>, Rest(model): Rest, uri: http::Uri) -> Response {
     let query = |key: &str| {
         let mut pairs = form_urlencoded::parse(uri.query().unwrap_or_default().as_bytes());
         pairs.find(|(name, _)| name == key).map(|(_, value)| value.into_owned()).filter(|value| !value.is_empty())

@@ -128,7 +128,9 @@ pub async fn pull(
 ) -> Result<(), Trouble> {
     match spec.kind {
         Kind::Ollama => pull::pull(http, spec, model, patience, tell).await,
-        kind => Err(Trouble::Impossible(format!("a backend of type {kind} cannot be told to pull a model: ollama can"))),
+        kind => {
+            Err(Trouble::Impossible(format!("a backend of type {kind} cannot be told to pull a model: ollama can")))
+        }
     }
 }
 

@@ -44,7 +44,8 @@ impl Lifecycle {
         if source.is_same(&target) {
             return Err(Objection::new(ObjectionReason::Senseless, "the model is to go where it is"));
         }
-        let lacks = || Objection::new(ObjectionReason::Busy, format!("{} does not have {model} loaded", source.shown()));
+        let lacks =
+            || Objection::new(ObjectionReason::Busy, format!("{} does not have {model} loaded", source.shown()));
         match self.look_at(&source, model).await {
             Ok(Residency::Loaded) => {}
             Ok(_) => return Err(lacks()),
@@ -62,7 +63,9 @@ impl Lifecycle {
         self.0.env.tasks.spawn("lifecycle", async move {
             let result = this.move_over(&running, loading, &source, &model).await;
             match &result {
-                Ok(()) => info!(operation = running.id(), model, from = source.shown(), to = target.shown(), "Model moved"),
+                Ok(()) => {
+                    info!(operation = running.id(), model, from = source.shown(), to = target.shown(), "Model moved")
+                }
                 Err(error) => warn!(operation = running.id(), model, %error, "Model not moved"),
             }
             running.end(result.map_err(|objection| objection.message));

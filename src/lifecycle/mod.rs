@@ -178,7 +178,8 @@ impl Lifecycle {
                 self.look_here(&entry, &model).await.map(Outcome::Standing)
             }
             Order::Operation { id } => {
-                let unknown = || Objection::new(ObjectionReason::Unknown, format!("there is no operation {}", shown(&id)));
+                let unknown =
+                    || Objection::new(ObjectionReason::Unknown, format!("there is no operation {}", shown(&id)));
                 self.0.book.get(&id).map(Outcome::Operation).ok_or_else(unknown)
             }
             Order::Operations => Ok(Outcome::Operations(self.0.book.list())),

@@ -69,7 +69,8 @@ impl Lifecycle {
             (Some(last), false) => {
                 let mut names: Vec<String> = found.iter().chain([&last]).map(Place::shown).collect();
                 names.sort();
-                let several = format!("more than one backend would do: say which, and of which peer: {}", names.join(", "));
+                let several =
+                    format!("more than one backend would do: say which, and of which peer: {}", names.join(", "));
                 Err(Objection::new(ObjectionReason::Senseless, several))
             }
         }

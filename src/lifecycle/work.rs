@@ -28,17 +28,15 @@ const FIRST_WORD: Duration = Duration::from_millis(250);
 /// believed.
 const BELIEVED_AFTER: Duration = Duration::from_secs(10);
 
+/// How long requests go elsewhere when a model has moved: until every peer has heard of it.
+const NEWS_TRAVEL: Duration = Duration::from_secs(3);
+
 /// How often it is looked whether requests have ended.
 const COUNT_EVERY: Duration = Duration::from_millis(20);
 
 impl Lifecycle {
     /// Begins to load `model` on a backend of this peer.
-    pub(super) async fn load_here(
-        &self,
-        entry: &Arc<Entry>,
-        model: &str,
-        pull: bool,
-    ) -> Result<Operation, Objection> {
+    pub(super) async fn load_here(&self, entry: &Arc<Entry>, model: &str, pull: bool) -> Result<Operation, Objection> {
         let (running, standing) = self.begin(entry, model, OperationKind::Load, pull).await?;
         let known = entry.condition().models.iter().find(|known| known.id == model).cloned();
         let model = known.unwrap_or_else(|| Arc::new(Model::named(model)));
@@ -94,7 +92,13 @@ impl Lifecycle {
                 sleep(LOOK_EVERY).await;
             }
             this.0.registry.unloaded(&owner, &model);
-            drop(leaving);
+            if drain {
+                // Peers that have not heard of it yet would have it loaded again.
+                this.0.env.tasks.spawn("lifecycle", async move {
+                    sleep(NEWS_TRAVEL).await;
+                    drop(leaving);
+                });
+            }
             Ok(())
         });
         self.run(entry, running, work).await
@@ -151,7 +155,7 @@ impl Lifecycle {
                 () = gone.cancelled() => Err(Trouble::Failed("the backend was removed".to_owned())),
                 result = work => result,
             };
-            running.end(result.as_ref().map(|()| ()).map_err(ToString::to_string));
+            running.end(result.clone().map_err(|trouble| trouble.to_string()));
             report(&running.now());
             let _ = tell.send(result.err());
         });

@@ -133,10 +133,7 @@ mod tests {
         let url = "http://127.0.0.1:1".parse().expect("literal");
         let entry = registry.add(BackendSpec::new("a", url, Kind::Ollama, Source::Static)).expect("free");
         let model = Arc::new(Model { residency: Residency::Loaded, ..Model::named("m") });
-        registry.update(
-            &entry,
-            Condition { status: Status::Healthy, models: vec![model], ..Condition::default() },
-        );
+        registry.update(&entry, Condition { status: Status::Healthy, models: vec![model], ..Condition::default() });
         (registry, entry)
     }
 

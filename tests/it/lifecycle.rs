@@ -149,7 +149,8 @@ async fn an_operation_that_takes_too_long_has_failed_and_frees_its_backend() {
 async fn a_model_is_pulled_first_where_that_is_wished() {
     let engine = Engine::ollama(&["a"]).await;
     let gate = Gate::closed();
-    let lines = [r#"{"status":"pulling manifest"}"#, r#"{"status":"pulling d","digest":"d","total":200,"completed":50}"#];
+    let lines =
+        [r#"{"status":"pulling manifest"}"#, r#"{"status":"pulling d","digest":"d","total":200,"completed":50}"#];
     let pull = Answer::chunked("application/x-ndjson", lines.map(|line| format!("{line}\n")));
     engine.backend.says("/api/pull", pull.wait(&gate).then("{\"status\":\"success\"}\n"));
     let node = TestNode::start(&engine.entry("gpu")).await;
@@ -171,7 +172,8 @@ async fn a_model_is_pulled_first_where_that_is_wished() {
 #[tokio::test]
 async fn a_model_with_requests_stays() {
     let gate = Gate::closed();
-    let engine = Engine::ollama_saying(&["a", "b"], Answer::stream(["data: 1\n\n"]).wait(&gate).then("data: [DONE]\n\n")).await;
+    let engine =
+        Engine::ollama_saying(&["a", "b"], Answer::stream(["data: 1\n\n"]).wait(&gate).then("data: [DONE]\n\n")).await;
     engine.arrives("a");
     let node = TestNode::start(&engine.entry("gpu")).await;
     let mut running = node.client().completions(stream("a")).send().await;
@@ -228,7 +230,8 @@ async fn a_model_that_the_target_cannot_load_stays_where_it_is() {
     let (from, to) = (Engine::ollama(&["m"]).await, Engine::ollama(&["m"]).await);
     from.arrives("m");
     to.is_slow(true);
-    let node = TestNode::start(&format!("{}{}[lifecycle]\ntimeout_ms = 600\n", from.entry("from"), to.entry("to"))).await;
+    let node =
+        TestNode::start(&format!("{}{}[lifecycle]\ntimeout_ms = 600\n", from.entry("from"), to.entry("to"))).await;
     let body = json!({"model_id": "m", "source_backend_id": "from", "target_backend_id": "to"});
     let seen = ended(&node, &id(&order(&node, "/v1/models/migrate", &body).await)).await;
     assert_eq!(seen["status"], "failed");

@@ -25,7 +25,9 @@ fn lists(answer: Option<&Value>, model: &str) -> Result<bool, Trouble> {
     let models = models.ok_or_else(|| Trouble::Failed("what it lists is no list of models".to_owned()))?;
     let wanted = tagged(model);
     let names = |entry: &Value| {
-        ["name", "model"].iter().any(|key| entry.get(key).and_then(Value::as_str).is_some_and(|it| tagged(it) == wanted))
+        ["name", "model"]
+            .iter()
+            .any(|key| entry.get(key).and_then(Value::as_str).is_some_and(|it| tagged(it) == wanted))
     };
     Ok(models.iter().any(names))
 }

@@ -70,7 +70,8 @@ async fn a_router_says_of_each_model_how_it_is() {
 
 #[tokio::test]
 async fn every_instance_of_a_model_leaves_lm_studio() {
-    let list = r#"{"models":[{"key":"a","loaded_instances":[{"id":"a"},{"id":"a:2"}]},{"key":"b","loaded_instances":[]}]}"#;
+    let list =
+        r#"{"models":[{"key":"a","loaded_instances":[{"id":"a"},{"id":"a:2"}]},{"key":"b","loaded_instances":[]}]}"#;
     let answers = Answers::of(&[("/api/v1/models", list), ("/api/v1/models/unload", r#"{"instance_id":"a"}"#)]);
     assert_eq!(stands(Kind::LmStudio, &answers, "a:2").await, Ok(Residency::Loaded));
     assert_eq!(stands(Kind::LmStudio, &answers, "b").await, Ok(Residency::Unloaded));
@@ -145,8 +146,5 @@ nonsense
         let answers = Answers::of(&[("/api/pull", lines)]);
         assert_eq!(pull(&answers, &spec(Kind::Ollama), "m", PATIENCE, |_| ()).await, Err(trouble), "{lines}");
     }
-    assert!(matches!(
-        pull(&answers, &spec(Kind::LlamaCpp), "m", PATIENCE, |_| ()).await,
-        Err(Trouble::Impossible(_))
-    ));
+    assert!(matches!(pull(&answers, &spec(Kind::LlamaCpp), "m", PATIENCE, |_| ()).await, Err(Trouble::Impossible(_))));
 }

@@ -98,10 +98,11 @@ impl Load {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let Load { model, backend, peer, pull, waiting } = self;
         let body = json!({ "model_id": model, "backend_id": backend, "peer": peer, "pull": pull });
-        waiting.order("/v1/models/load", &body, "Loading", |ended| {
-            format!("Loaded {} on {}", ended.model_id, place(ended))
-        })
-        .await
+        waiting
+            .order("/v1/models/load", &body, "Loading", |ended| {
+                format!("Loaded {} on {}", ended.model_id, place(ended))
+            })
+            .await
     }
 }
 
@@ -112,10 +113,11 @@ impl Migrate {
             "model_id": model, "source_backend_id": from, "target_backend_id": to,
             "source_peer": from_peer, "target_peer": to_peer,
         });
-        waiting.order("/v1/models/migrate", &body, "Moving", |ended| {
-            format!("Moved {} from {from} to {}", ended.model_id, ended.backend_id)
-        })
-        .await
+        waiting
+            .order("/v1/models/migrate", &body, "Moving", |ended| {
+                format!("Moved {} from {from} to {}", ended.model_id, ended.backend_id)
+            })
+            .await
     }
 }
 

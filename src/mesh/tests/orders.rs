@@ -51,7 +51,9 @@ async fn an_order_is_followed_or_objected_to() {
     let order = Order::Load { model: "m".to_owned(), backend: "b".to_owned(), pull: false };
     let objection = Objection::new(ObjectionReason::Busy, "not now");
     assert_eq!(ask(order).await, Err(OrderError::Objected(objection)));
-    let Ok(Outcome::Operation(seen)) = ask(Order::Operation { id: "x".to_owned() }).await else { panic!("no operation") };
+    let Ok(Outcome::Operation(seen)) = ask(Order::Operation { id: "x".to_owned() }).await else {
+        panic!("no operation")
+    };
     assert_eq!(seen.operation_id, one.id().as_str(), "who orders is proven by its certificate");
     let Ok(Outcome::Operations(list)) = ask(Order::Operations).await else { panic!("no list") };
     assert!((30..100).contains(&list.len()), "as many as a frame holds: {}", list.len());

@@ -49,6 +49,9 @@ impl Memory {
     }
 }
 
+/// Where requests for models are noted that are not in memory.
+pub(super) const COLD: &str = "cold";
+
 fn ok(body: &Value) -> Answer {
     Answer::json(200, body.to_string())
 }
@@ -57,7 +60,15 @@ impl Engine {
     async fn new(kind: &'static str, models: &[&str], answer: Answer) -> Self {
         let memory = Arc::new(Memory::default());
         *memory.known.lock().expect("no panic") = models.iter().map(|name| (*name).to_owned()).collect();
-        Engine { backend: FakeBackend::always(models, answer).await, kind, memory }
+        let asked = memory.clone();
+        let backend = FakeBackend::script(models, move |request| {
+            let model = &request.json()["model"];
+            if !asked.has(model.as_str().expect("a name")) {
+                asked.told(COLD, model.clone());
+            }
+            answer.clone()
+        });
+        Engine { backend: backend.await, kind, memory }
     }
 
     /// Ollama: its answer to an order comes at once, what it lists is its memory.
@@ -77,7 +88,11 @@ impl Engine {
         let memory = engine.memory.clone();
         engine.backend.does("/api/generate", move |request| {
             let order = request.json();
-            if order["keep_alive"] == 0 { memory.unloads(&order["model"]) } else { memory.loads(&order["model"]) }
+            if order["keep_alive"] == 0 {
+                memory.unloads(&order["model"])
+            } else {
+                memory.loads(&order["model"])
+            }
             memory.told("/api/generate", order);
             ok(&json!({"response": "", "done": true}))
         });
@@ -117,7 +132,11 @@ impl Engine {
         let memory = self.memory.clone();
         self.backend.does(path, move |request| {
             let order = request.json();
-            if is_load { memory.loads(&order[key]) } else { memory.unloads(&order[key]) }
+            if is_load {
+                memory.loads(&order[key])
+            } else {
+                memory.unloads(&order[key])
+            }
             memory.told(path, order);
             ok(&json!({"success": true}))
         });

@@ -1,8 +1,11 @@
 //! The same over the mesh: any peer is told, the owner does it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use serde_json::json;
 
-use super::engines::Engine;
+use super::engines::{COLD, Engine};
 use super::{CLIENT, ended, id, load, order, unload};
 use crate::mesh::{KEY, OPEN, offers, pair, peer};
 use crate::support::{until, until_json};
@@ -57,6 +60,47 @@ async fn a_model_moves_from_peer_to_peer() {
     let id = super::id(&order(&near, "/v1/models/migrate", &back).await);
     assert_eq!(ended(&far, &id).await["status"], "completed", "and is asked for anywhere");
     assert!(to.loaded().is_empty() && from.loaded() == ["m"]);
+}
+
+/// Clients of both peers ask all the time. None of them notices.
+#[tokio::test]
+async fn a_model_moves_under_load() {
+    let (from, to) = (Engine::llamacpp(&["m"]).await, Engine::llamacpp(&["m"]).await);
+    from.arrives("m");
+    let (near, far) = pair(&to.entry("there"), &from.entry("here"), "m").await;
+    until_json(&near, "/nexus/v1/backends", "both are known", |seen| {
+        seen["backends"].as_array().is_some_and(|all| all.iter().all(|one| one["models"][0]["loaded"].is_boolean()))
+    })
+    .await;
+    let (over, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let clients: Vec<_> = (0..8)
+        .map(|number| {
+            let client = if number % 2 == 0 { near.client() } else { far.client() };
+            let (over, answered) = (over.clone(), answered.clone());
+            tokio::spawn(async move {
+                while !over.load(Ordering::SeqCst) {
+                    let reply = client.chat("m").await;
+                    assert_eq!(reply.status, 200, "{}", reply.text());
+                    answered.fetch_add(1, Ordering::SeqCst);
+                }
+            })
+        })
+        .collect();
+    let so_many_more = async |more: usize| {
+        let now = answered.load(Ordering::SeqCst);
+        until("requests are answered", || answered.load(Ordering::SeqCst) >= now + more).await;
+    };
+    so_many_more(50).await;
+    let body = json!({"model_id": "m", "source_backend_id": "here", "target_backend_id": "there"});
+    let id = id(&order(&near, "/v1/models/migrate", &body).await);
+    assert_eq!(ended(&near, &id).await["status"], "completed");
+    so_many_more(100).await;
+    over.store(true, Ordering::SeqCst);
+    for client in clients {
+        client.await.expect("no request failed");
+    }
+    assert!(from.loaded().is_empty() && to.loaded() == ["m"]);
+    assert!(from.orders(COLD).is_empty(), "nobody has it loaded again");
 }
 
 #[tokio::test]
