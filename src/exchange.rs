@@ -2,6 +2,7 @@
 
 mod endpoint;
 pub mod headers;
+mod order;
 pub mod visited;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::fleet::{Load, PeerId, Tier, Zone};
 
 pub use endpoint::{Dialect, Endpoint};
+pub use order::{Obey, Objection, ObjectionReason, Operation, OperationKind, OperationStatus, Order, Outcome};
 
 /// One id for a request in the logs of every peer it passes: `req-` and 26 characters.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -7,7 +7,7 @@
 //! |---|---|---|
 //! | 6 | [`node`], [`cli`], [`config`] | composition |
 //! | 5 | [`api`], [`telemetry`], [`synthetic`] | faces |
-//! | 4 | [`gateway`] | the life of a request |
+//! | 4 | [`gateway`], [`lifecycle`] | the life of a request, and of a model in memory |
 //! | 3 | [`mesh`], [`discovery`], [`health`] | loops that learn about the world |
 //! | 2 | [`registry`], [`backend`], [`queue`], [`budget`] | state and wires, one owner each |
 //! | 1 | [`route`], [`dialect`] | pure: no clock, no socket, no lock, no async |
@@ -34,6 +34,7 @@ pub mod health;
 pub mod mesh;
 
 pub mod gateway;
+pub mod lifecycle;
 
 pub mod api;
 pub mod synthetic;

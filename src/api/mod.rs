@@ -8,6 +8,7 @@ mod explain;
 mod foreign;
 mod health;
 mod infer;
+mod lifecycle;
 mod mesh;
 mod models;
 mod ollama;
@@ -25,6 +26,7 @@ use tokio::time::Instant;
 use crate::env::Env;
 use crate::exchange::Endpoint;
 use crate::gateway::Gateway;
+use crate::lifecycle::Lifecycle;
 use crate::mesh::Mesh;
 use crate::registry::Registry;
 
@@ -44,6 +46,8 @@ pub struct Parts {
     pub client_keys: Option<ClientKeys>,
     /// Knows who may manage.
     pub guard: Guard,
+    /// Loads and unloads models.
+    pub lifecycle: Lifecycle,
     /// Is told what a running node is to do about its mesh.
     pub membership: Arc<dyn Membership>,
     /// What this node calls itself in [`crate::exchange::visited::VISITED`].
@@ -101,6 +105,7 @@ pub fn router(parts: Parts, env: &Env) -> Router {
         created: env.clock.unix_seconds(),
         checks_health: parts.checks_health,
     };
+    let guard = Arc::new(parts.guard);
     let manage =
         Manage { registry: parts.registry, mesh: parts.mesh, http: env.http.clone(), membership: parts.membership };
     Router::new()
@@ -150,10 +155,20 @@ pub fn router(parts: Parts, env: &Env) -> Router {
         )
         .merge(
             Router::new()
+                .route("/v1/models/load", post(lifecycle::load))
+                .route("/v1/models/migrate", post(lifecycle::migrate))
+                .route("/v1/models/{*id}", delete(lifecycle::unload))
+                .route("/v1/operations", get(lifecycle::list))
+                .route("/v1/operations/{id}", get(lifecycle::one))
+                .route_layer(axum::middleware::from_fn_with_state(guard.clone(), auth::check))
+                .with_state(parts.lifecycle),
+        )
+        .merge(
+            Router::new()
                 .route("/nexus/v1/backends", post(backends::add))
                 .route("/nexus/v1/backends/{*id}", delete(backends::remove))
                 .route("/nexus/v1/mesh/join", post(mesh::join))
-                .route_layer(axum::middleware::from_fn_with_state(Arc::new(parts.guard), auth::check))
+                .route_layer(axum::middleware::from_fn_with_state(guard, auth::check))
                 .with_state(manage),
         )
         .fallback(respond::no_such_path)

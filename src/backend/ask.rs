@@ -87,6 +87,11 @@ impl<'a> Ask<'a> {
         answer.filter(|_| status.is_success())
     }
 
+    /// The status and the body of what is answered to a JSON body, whatever it is.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Result<(StatusCode, Bytes), ProbeError> {
+        self.exchange(Method::POST, path, body.to_string().into()).await
+    }
+
     async fn send(&self, method: Method, path: &str, body: Bytes) -> Result<(StatusCode, Option<Value>), ProbeError> {
         let (status, answer) = self.exchange(method, path, body).await?;
         Ok((status, serde_json::from_slice(&answer).ok()))

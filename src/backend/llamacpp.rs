@@ -99,7 +99,7 @@ fn at_model(path: &str, model: &str) -> String {
 }
 
 /// Only a router says of each model where it is.
-fn is_router(list: &Value) -> bool {
+pub(super) fn is_router(list: &Value) -> bool {
     let models = list.get("data").and_then(Value::as_array).into_iter().flatten();
     models.into_iter().any(|model| model.pointer("/status/value").is_some())
 }

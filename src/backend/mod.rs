@@ -9,6 +9,7 @@ mod detect;
 mod doubt;
 mod google;
 mod guess;
+pub mod lifecycle;
 mod listing;
 mod llamacpp;
 mod lmstudio;

@@ -14,7 +14,7 @@ use super::ask::{Ask, ProbeError};
 use super::doubt::Doubt;
 use crate::fleet::{Model, Support, Weights};
 
-pub(super) use ps::PS;
+pub(super) use ps::{PS, tagged};
 
 /// Models by name and digest, as they were shown.
 #[derive(Default)]

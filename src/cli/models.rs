@@ -1,8 +1,10 @@
-//! `nexus models`: what can be asked for, and who has it.
+//! `nexus models`: what can be asked for, and who has it; and what is to be in memory.
+
+mod orders;
 
 use std::collections::BTreeMap;
 
-use clap::Args;
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
 
@@ -11,9 +13,14 @@ use super::render::{self, BackendView, Style};
 use super::{ConfigFile, backends, print};
 use crate::fleet::Status;
 
-/// List the models of the whole mesh, and the backends that have them.
+/// List, load, unload and move the models of the whole mesh
+///
+/// Without a command they are listed, with the backends that have them.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(super) struct Models {
+    #[command(subcommand)]
+    order: Option<Order>,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -22,6 +29,13 @@ pub(super) struct Models {
     backend: Option<String>,
     #[command(flatten)]
     config: ConfigFile,
+}
+
+#[derive(Debug, Subcommand)]
+enum Order {
+    Load(orders::Load),
+    Unload(orders::Unload),
+    Migrate(orders::Migrate),
 }
 
 /// A model and everyone who has it.
@@ -37,6 +51,15 @@ struct Row {
 
 impl Models {
     pub(super) async fn run(self) -> anyhow::Result<()> {
+        match self.order {
+            None => self.list().await,
+            Some(Order::Load(load)) => load.run().await,
+            Some(Order::Unload(unload)) => unload.run().await,
+            Some(Order::Migrate(migrate)) => migrate.run().await,
+        }
+    }
+
+    async fn list(self) -> anyhow::Result<()> {
         let client = Client::find(self.config.path.as_deref())?;
         let mut backends = backends::known(&client).await?;
         match &self.backend {

@@ -185,6 +185,7 @@ impl Found {
     }
 
     fn later(&mut self, config: &Config) {
+        self.at_least_one("lifecycle.timeout_ms", config.lifecycle.timeout_ms);
         if let Some(budget) = &config.budget {
             if budget.monthly_limit_usd.is_some_and(|limit| !(limit.is_finite() && limit > 0.0)) {
                 self.add("budget.monthly_limit_usd", "must be more than 0; leave it out for no budget");

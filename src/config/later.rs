@@ -38,26 +38,6 @@ pub enum HardLimitAction {
     BlockAll,
 }
 
-/// `[lifecycle]`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(default)]
-pub struct Lifecycle {
-    /// Milliseconds until a load counts as failed.
-    pub timeout_ms: u64,
-    /// Percent of memory to leave free.
-    pub vram_headroom_percent: u8,
-    /// Percent of a model's size to add for its context.
-    pub vram_buffer_percent: u8,
-    /// GiB assumed where a backend does not say.
-    pub vram_heuristic_max_gb: u64,
-}
-
-impl Default for Lifecycle {
-    fn default() -> Self {
-        Lifecycle { timeout_ms: 300_000, vram_headroom_percent: 20, vram_buffer_percent: 10, vram_heuristic_max_gb: 16 }
-    }
-}
-
 /// `[fleet]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -87,7 +67,7 @@ impl Default for Fleet {
 }
 
 /// Sections that are read and checked, but wait for the part that acts on them.
-pub(super) const WAITING: [&str; 3] = ["budget", "lifecycle", "fleet"];
+pub(super) const WAITING: [&str; 2] = ["budget", "fleet"];
 
 /// What is set, by file or environment, but waits for a part that is not built.
 pub(super) fn without_effect(config: &Config, set: &Table) -> Vec<String> {
@@ -101,6 +81,10 @@ pub(super) fn without_effect(config: &Config, set: &Table) -> Vec<String> {
             names.push(name.to_owned());
         }
     };
+    let (ours, usual) = (&config.lifecycle, crate::lifecycle::Config::default());
+    note(ours.vram_headroom_percent != usual.vram_headroom_percent, "lifecycle.vram_headroom_percent");
+    note(ours.vram_buffer_percent != usual.vram_buffer_percent, "lifecycle.vram_buffer_percent");
+    note(ours.vram_heuristic_max_gb != usual.vram_heuristic_max_gb, "lifecycle.vram_heuristic_max_gb");
     let (keys, policies) = (&config.auth.client_keys, &config.routing.policies);
     note(keys.iter().any(|key| key.monthly_limit_usd.is_some()), "auth.client_keys.monthly_limit_usd");
     note(keys.iter().any(|key| key.requests_per_minute.is_some()), "auth.client_keys.requests_per_minute");

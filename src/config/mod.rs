@@ -27,7 +27,7 @@ pub(crate) use edit::create;
 pub use edit::{Editor, WriteError};
 pub use environment::{Lookup, process};
 pub use example::{example, first, minimal};
-pub use later::{Budget, Fleet, HardLimitAction, Lifecycle};
+pub use later::{Budget, Fleet, HardLimitAction};
 pub use load::{DEFAULT_FILE, LoadError, Loaded, Problems, Sources, load};
 pub use secrets::{ADMIN_TOKEN, ClientSecret, Secrets};
 
@@ -64,7 +64,7 @@ pub struct Config {
     /// How requests wait for a slot.
     pub queue: crate::queue::Config,
     /// How models are loaded and unloaded.
-    pub lifecycle: Lifecycle,
+    pub lifecycle: crate::lifecycle::Config,
     /// Advice on what to load where.
     pub fleet: Fleet,
     /// The servers that run models.

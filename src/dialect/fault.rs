@@ -149,6 +149,11 @@ impl Fault {
         Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", SERVER, message)
     }
 
+    /// A backend, or the peer that owns it, failed at what it was told to do.
+    pub fn backend_failed(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_GATEWAY, "bad_gateway", SERVER, message)
+    }
+
     /// The request has been here before: a backend leads back to this node. `backend` is its name, `node` the id of the
     /// node it belongs to where that is another one.
     pub fn loop_detected(backend: Option<&str>, node: Option<&str>) -> Self {

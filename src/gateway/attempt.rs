@@ -107,6 +107,9 @@ impl Gateway {
         }
         let sent = Sent::now(lease.entry(), &step.planned.served, ask.prefix, asked.needs.prompt_bytes);
         lease.sends(&step.planned.served);
+        if lease.is_too_late() {
+            return Err(Miss::Busy);
+        }
         let started = Instant::now();
         let Asked { reply, tally } = match self.ask(lease.entry(), step, ask).await {
             Ok(asked) => asked,

@@ -155,7 +155,8 @@ async fn until_free(entries: &[Arc<Entry>], model: &str, most: Duration) {
         if taken.is_zero() {
             return;
         }
-        tokio::time::sleep(taken).await;
+        // One that was to leave may be gone sooner.
+        tokio::time::sleep(taken.min(LOOK_EVERY)).await;
     }
 }
 

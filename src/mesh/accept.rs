@@ -15,8 +15,8 @@ use tokio::time::{Instant, sleep_until};
 
 use super::forward::{Sending, within};
 use super::junk::Junk;
-use super::wire::{self, Admitted, Answer, FrameError, Head, ReplyHead};
-use crate::exchange::{Body, Origin, Refusal, RefusalReason, Reply, Request, Serve};
+use super::wire::{self, Admitted, Answer, FrameError, Head, OrderHead, ReplyHead};
+use crate::exchange::{Body, Obey, Order, Origin, Outcome, Refusal, RefusalReason, Reply, Request, Serve};
 use crate::fleet::{Load, PeerId};
 
 /// Without a reply within this, the entry is told that its request is being worked on.
@@ -44,6 +44,7 @@ pub(super) struct Accept {
     me: PeerId,
     junk: Arc<Junk>,
     serve: OnceLock<Arc<dyn Serve>>,
+    obey: OnceLock<Arc<dyn Obey>>,
     draining: AtomicBool,
     loads: ArcSwap<BTreeMap<String, Load>>,
     in_progress: AtomicUsize,
@@ -56,6 +57,7 @@ impl Accept {
             me,
             junk,
             serve: OnceLock::new(),
+            obey: OnceLock::new(),
             draining: AtomicBool::new(false),
             loads: ArcSwap::default(),
             in_progress: AtomicUsize::new(0),
@@ -66,6 +68,11 @@ impl Accept {
     /// Who answers. Before anybody does, this peer counts as draining.
     pub(super) fn serve_with(&self, serve: Arc<dyn Serve>) {
         let _ = self.serve.set(serve);
+    }
+
+    /// Who follows orders. Before anybody does, they are refused.
+    pub(super) fn obey_with(&self, obey: Arc<dyn Obey>) {
+        let _ = self.obey.set(obey);
     }
 
     /// Whether new requests are refused.
@@ -91,8 +98,9 @@ impl Accept {
     pub(super) async fn one(self: Arc<Self>, from: PeerId, send: SendStream, mut receive: RecvStream) {
         let mut sending = Sending { stream: send, done: false };
         let served = match self.open(&from, &mut receive).await {
-            Ok(None) => return,
-            Ok(Some(opened)) => self.answer(opened, &mut sending, receive).await,
+            Ok(Opening::Gone) => return,
+            Ok(Opening::Order(order)) => return self.follow(from, order, sending).await,
+            Ok(Opening::Request(opened)) => self.answer(*opened, &mut sending, receive).await,
             Err(refusal) => Some(Err(refusal)),
         };
         match served {
@@ -105,21 +113,40 @@ impl Accept {
         }
     }
 
-    /// Reads the head and decides whether the request may be tried at all. `None`: the entry is gone.
-    async fn open(&self, from: &PeerId, receive: &mut RecvStream) -> Result<Option<Opened<'_>>, Refusal> {
+    /// Has an order followed. It is answered soon; whoever gives up on it takes nothing back.
+    async fn follow(&self, from: PeerId, order: Order, sending: Sending) {
+        let answer = match (self.obey.get(), self.turn()) {
+            (None, _) => Answer { refused: Some(refusal(RefusalReason::Draining, NO_ORDERS)), ..Answer::default() },
+            (_, Err(refusal)) => Answer { refused: Some(refusal), ..Answer::default() },
+            (Some(obey), Ok(_turn)) => match obey.obey(from, order).await {
+                Ok(outcome) => Answer { ordered: Some(outcome), ..Answer::default() },
+                Err(objection) => Answer { objected: Some(objection), ..Answer::default() },
+            },
+        };
+        end(sending, shortened(answer)).await;
+    }
+
+    /// Reads the head and decides whether the request may be tried at all.
+    async fn open(&self, from: &PeerId, receive: &mut RecvStream) -> Result<Opening<'_>, Refusal> {
         let malformed = |error: &dyn std::fmt::Display| {
             self.junk.complain(from.as_str(), "malformed request", error);
             refusal(RefusalReason::Malformed, error.to_string())
         };
         let frame = match within(HEAD_DEADLINE, wire::read_frame(receive)).await {
-            None | Some(Err(FrameError::Cut)) => return Ok(None),
+            None | Some(Err(FrameError::Cut)) => return Ok(Opening::Gone),
             Some(Err(error)) => return Err(malformed(&error)),
             Some(Ok(frame)) => frame,
         };
-        let head = Head::read(&frame).map_err(|error| malformed(&error))?;
+        let head = match Head::read(&frame) {
+            Ok(head) => head,
+            Err(error) => {
+                let order = OrderHead::read(&frame).map(|head| Opening::Order(head.order));
+                return order.ok_or_else(|| malformed(&error));
+            }
+        };
         let length = head.body;
         let request = head.into_request(from.clone()).map_err(|error| malformed(&error))?;
-        let Origin::Peer(hop) = &request.origin else { return Ok(None) };
+        let Origin::Peer(hop) = &request.origin else { return Ok(Opening::Gone) };
         if hop.visited.contains(&self.me) {
             return Err(refusal(RefusalReason::Loop, "the request has passed this peer already"));
         }
@@ -128,7 +155,7 @@ impl Accept {
         let turn = self.turn()?;
         let room = self.room(length)?;
         let load = self.loads.load().get(&hop.backend).copied();
-        Ok(Some(Opened { request, length, load, serve: serve.clone(), turn, room }))
+        Ok(Opening::Request(Box::new(Opened { request, length, load, serve: serve.clone(), turn, room })))
     }
 
     fn turn(&self) -> Result<Turn<'_>, Refusal> {
@@ -178,6 +205,31 @@ impl Accept {
                     taken(&mut sending.stream, admitted).await.then_some(())?;
                 }
             }
+        }
+    }
+}
+
+const NO_ORDERS: &str = "this peer takes no orders yet";
+
+/// What a stream begins with.
+enum Opening<'a> {
+    /// Nothing: the entry is gone.
+    Gone,
+    /// A request that may be tried.
+    Request(Box<Opened<'a>>),
+    /// An order.
+    Order(Order),
+}
+
+/// An answer as a frame. Of a list that is too long for one, the oldest are left out.
+fn shortened(mut answer: Answer<'_>) -> Option<Bytes> {
+    loop {
+        if let Some(frame) = wire::frame(&answer) {
+            return Some(frame);
+        }
+        match &mut answer.ordered {
+            Some(Outcome::Operations(list)) if !list.is_empty() => drop(list.drain(..list.len().div_ceil(4))),
+            _ => return None,
         }
     }
 }

@@ -25,10 +25,10 @@ use crate::fleet::PeerId;
 pub const ADMISSION_DEADLINE: Duration = Duration::from_millis(800);
 
 /// Where there is no connection, one must come about within this.
-const DIAL_DEADLINE: Duration = Duration::from_millis(700);
+pub(super) const DIAL_DEADLINE: Duration = Duration::from_millis(700);
 
 /// Answers before the reply: more are not read.
-const MAX_ANSWERS: usize = 16;
+pub(super) const MAX_ANSWERS: usize = 16;
 
 /// Pieces of a body that are passed on as one, where they have arrived together.
 const PIECES: usize = 32;

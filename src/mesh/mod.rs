@@ -21,6 +21,7 @@ mod sieve;
 mod accept;
 mod attend;
 mod forward;
+mod order;
 mod wire;
 
 mod facts;
@@ -49,11 +50,12 @@ pub use hints::PeerHint;
 pub use identity::{Identity, IdentityError};
 pub use key::{KeyError, MeshKey};
 pub use membership::{InvalidField, Membership, host_and_port, not_an_address, wrong_fields};
+pub use order::OrderError;
 pub use peers::{Peer, PeerBackend, Peers};
 pub use warnings::Warning;
 
 use crate::env::{Announcement, Env};
-use crate::exchange::{Hop, Reply, Request, Serve};
+use crate::exchange::{Hop, Obey, Order, Outcome, Reply, Request, Serve};
 use crate::fleet::{BackendFacts, PEER_SERVICE, PeerId};
 
 /// Asked once per round of gossip for those of our own backends that are for other peers: proven ones (`true`) or
@@ -217,6 +219,19 @@ impl Mesh {
     /// Plugs in who answers forwarded requests.
     pub fn serve_with(&self, serve: Arc<dyn Serve>) {
         self.0.accept.serve_with(serve);
+    }
+
+    /// Plugs in who follows the orders of other peers.
+    pub fn obey_with(&self, obey: Arc<dyn Obey>) {
+        self.0.accept.obey_with(obey);
+    }
+
+    /// Has `to` follow an order, and gives what it says to it within `deadline`.
+    ///
+    /// # Errors
+    /// It cannot be asked, does not answer, or objects.
+    pub async fn order(&self, to: &PeerId, order: Order, deadline: Duration) -> Result<Outcome, OrderError> {
+        self.0.forward.order(to, order, deadline).await
     }
 
     /// This node as other peers see it.

@@ -1,4 +1,4 @@
-//! The frames of a forwarded request: `[u32 length, big-endian][JSON]`, followed by raw bytes where a body belongs. Only
+//! The frames of a forwarded request and of an order: `[u32 length, big-endian][JSON]`, followed by raw bytes where a body belongs. Only
 //! their form is here; when which is sent is `forward`'s and `accept`'s business. Written down in `docs/mesh-wire.md`.
 
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ use quinn::VarInt;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::exchange::headers::goes_to_peers;
-use crate::exchange::{Cut, Endpoint, Hop, Origin, Refusal, Request, RequestId};
+use crate::exchange::{Cut, Endpoint, Hop, Objection, Order, Origin, Outcome, Refusal, Request, RequestId};
 use crate::fleet::{Load, PeerId, Tier, Zone};
 
 /// The version that is written. Readers take any head that they can parse.
@@ -66,6 +66,24 @@ pub(super) struct Head<'a> {
     headers: Vec<Field<'a>>,
     /// Bytes of the body that follows: a stream that ends early is not a shorter body.
     pub(super) body: u64,
+}
+
+/// What opens an order. Nothing follows it.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct OrderHead {
+    v: u32,
+    pub(super) order: Order,
+}
+
+impl OrderHead {
+    pub(super) fn new(order: Order) -> Self {
+        OrderHead { v: VERSION, order }
+    }
+
+    /// Reads an order of this version or a later one; `None` where it is none.
+    pub(super) fn read(frame: &[u8]) -> Option<Self> {
+        parse(frame).ok()
+    }
 }
 
 /// A header, borrowed where its value stands in the frame as it is.
@@ -186,6 +204,12 @@ pub(super) struct Answer<'a> {
     /// It is not served here; nothing follows.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) refused: Option<Refusal>,
+    /// What has come of an order; nothing follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ordered: Option<Outcome>,
+    /// Why an order is not followed; nothing follows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) objected: Option<Objection>,
 }
 
 /// That a request is being worked on.

@@ -19,6 +19,7 @@ use crate::discovery;
 use crate::env::Env;
 use crate::gateway::Gateway;
 use crate::health;
+use crate::lifecycle::Lifecycle;
 use crate::mesh::{self, Mesh};
 use crate::registry::{Registry, Whereabouts};
 
@@ -75,6 +76,12 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
         mesh.serve_with(Arc::new(Door { gateway: Arc::downgrade(&gateway), node: node.clone() }));
     }
 
+    let name = parts::peer_name(&config, env).into();
+    let lifecycle = Lifecycle::new(config.lifecycle.clone(), registry.clone(), mesh.clone(), name, env);
+    if let Some(mesh) = &mesh {
+        mesh.obey_with(Arc::new(lifecycle.downgrade()));
+    }
+
     env.tasks.spawn("whereabouts", look_around(registry.clone(), env.clone()));
     health::start(config.health_check.clone(), &registry, env);
     let (herald, heralded) = watch::channel(mesh.as_ref().filter(|_| config.mesh.mdns).map(herald_of));
@@ -96,6 +103,7 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
             client_keys: parts::client_keys(&secrets)?,
             node,
             guard: Guard::new(secrets.admin_token.as_deref()),
+            lifecycle,
             membership,
             max_body: config.server.max_body(),
             checks_health: config.health_check.enabled,

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::Endpoint;
 use super::lacking::Lacking;
 use super::learned::{Coming, Learned};
+use super::leaving::{Usage, Used};
 use super::others::Others;
 use super::pace::Sample;
 use super::quality::Quality;
@@ -41,6 +42,7 @@ pub struct Entry {
     pub(super) served: Served,
     pub(super) room: Room,
     pub(super) ward: Ward,
+    pub(super) usage: Usage,
     on_free: Arc<OnceLock<OnFree>>,
 }
 
@@ -86,6 +88,7 @@ pub struct InFlight {
     served: bool,
     pub(super) coming: Coming,
     pub(super) trial: Trial,
+    pub(super) used: Option<Used>,
 }
 
 /// A request that waits for a slot of a backend; counted until dropped.
@@ -116,6 +119,7 @@ impl Entry {
             served: Served::default(),
             room: Room::default(),
             ward: Ward::new(quality),
+            usage: Usage::default(),
             on_free,
         }
     }
@@ -143,6 +147,13 @@ impl Entry {
         self.condition.store(Arc::new(condition));
     }
 
+    /// `model` went because it was told to: nothing had to go for another.
+    pub(super) fn was_told_to_unload(&self, model: &str, condition: Condition) {
+        self.served.unloaded(model);
+        self.room.was_unloaded(model);
+        self.condition.store(Arc::new(condition));
+    }
+
     /// How busy it is, exactly.
     pub fn load(&self) -> Load {
         let meter = &self.meter;
@@ -163,7 +174,7 @@ impl Entry {
 
     /// Whether it is used for `model` only where nothing else is left.
     pub fn is_suspect(&self, model: &str) -> bool {
-        self.is_withdrawn() || self.keeps_away(model)
+        self.is_withdrawn() || self.keeps_away(model) || self.is_leaving(model)
     }
 
     /// Takes a slot.
@@ -181,6 +192,7 @@ impl Entry {
             served: false,
             coming: Coming::Whole,
             trial: Trial::default(),
+            used: None,
         };
         taken.map(|_| lease()).map_err(|_| Full)
     }

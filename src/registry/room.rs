@@ -42,6 +42,11 @@ impl Room {
         memory.came.insert(model.to_owned(), Instant::now());
     }
 
+    /// `model` went because it was told to.
+    pub(super) fn was_unloaded(&self, model: &str) {
+        self.stays_away(model);
+    }
+
     /// It was not loaded after all.
     fn stays_away(&self, model: &str) {
         self.memory().came.remove(model);
@@ -82,10 +87,11 @@ impl Room {
 impl Entry {
     /// How long a request for `model` has to wait until another model, which was loaded just now, may be pushed out for it.
     pub fn is_taken_for(&self, model: &str) -> Duration {
-        let Some((left, came)) = self.room.taken_for(model) else { return Duration::ZERO };
+        let leaves_for = self.leaves_for(model);
+        let Some((left, came)) = self.room.taken_for(model) else { return leaves_for };
         // Whether both are there, only a check since then can tell.
         let has_room = self.residency_now(model) == Residency::Loaded && self.condition().checked_at > Some(came);
-        if has_room { Duration::ZERO } else { left }
+        if has_room { leaves_for } else { left.max(leaves_for) }
     }
 
     /// A request that needs `model` loaded is on its way.

@@ -76,6 +76,13 @@ impl Served {
         known.answered_at = answered.then(Instant::now).or(known.answered_at);
     }
 
+    /// It was told to leave.
+    pub(super) fn unloaded(&self, model: &str) {
+        let mut memory = self.memory();
+        let known = memory.of(model);
+        (known.loading_since, known.answered_at) = (None, None);
+    }
+
     /// Whether `model` is in memory, by what its server said at `checked_at` and by what was seen since. A server that
     /// says nothing of it is not presumed to load anything.
     pub(super) fn residency(&self, model: &Model, checked_at: Option<Instant>) -> Residency {

@@ -138,6 +138,7 @@ impl InFlight {
         self.is_over();
         let ward = &self.entry().ward;
         let probes = if ward.is_troubled() { ward.lock().send(&model.id, ward.now()) } else { Probes::default() };
+        self.used = Some(self.entry().usage.enter(&model.id));
         self.trial = Trial { model: Some(model.clone()), probes };
     }
 

@@ -8,7 +8,7 @@ const FLOORS: [&[&str]; 7] = [
     &["route", "dialect"],
     &["registry", "backend", "budget", "queue"],
     &["mesh", "discovery", "health"],
-    &["gateway"],
+    &["gateway", "lifecycle"],
     &["api", "dashboard", "telemetry", "synthetic"],
     &["node", "cli", "config"],
 ];

@@ -24,6 +24,7 @@ mod routing;
 // What can be seen and changed from outside.
 mod access;
 mod health;
+mod lifecycle;
 mod management;
 mod models;
 // Several nodes.

@@ -48,7 +48,7 @@ impl Running {
 }
 
 /// A name without a tag means the tag `latest`.
-fn tagged(name: &str) -> String {
+pub(in crate::backend) fn tagged(name: &str) -> String {
     let last = name.rsplit('/').next().unwrap_or(name);
     if last.contains(':') { name.to_owned() } else { format!("{name}:latest") }
 }

@@ -165,3 +165,13 @@ proptest! {
         prop_assert!(sent.iter().map(|Field(name, value)| name.len() + value.len()).sum::<usize>() <= MAX_HEADER_BYTES);
     }
 }
+
+#[test]
+fn an_order_is_no_head_and_a_head_is_no_order() {
+    let order = Order::Load { model: "org/m:7b".to_owned(), backend: "gpu \"1\"".to_owned(), pull: true };
+    let written = frame(&OrderHead::new(order.clone())).expect("short").split_off(4).to_vec();
+    assert_eq!(OrderHead::read(&written).map(|head| head.order), Some(order));
+    assert!(matches!(Head::read(&written), Err(HeadError::Malformed(_))), "an earlier version refuses it politely");
+    assert_eq!(OrderHead::read(&self::written()), None);
+    assert_eq!(OrderHead::read(br#"{"v":2,"order":{"do":"dance"}}"#), None, "an order of a later version");
+}

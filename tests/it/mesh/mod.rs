@@ -11,7 +11,7 @@ use crate::support::{Cable, Plan, TestNode, until_json};
 /// 256 bits of no secret.
 pub(crate) const KEY: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 const OTHER_KEY: &str = "baaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
-const OPEN: &str = "";
+pub(crate) const OPEN: &str = "";
 
 /// A peer called `name`, with a quick mesh.
 pub(crate) fn peer(name: &str, key: &str, seeds: &[&TestNode], more: &str) -> Plan {

@@ -43,7 +43,7 @@ type Script = dyn Fn(&Recorded) -> Answer + Send + Sync;
 
 struct State {
     models: Mutex<Vec<Value>>,
-    says: Mutex<BTreeMap<String, Answer>>,
+    says: Mutex<BTreeMap<String, Arc<Script>>>,
     script: Box<Script>,
     requests: Mutex<Vec<Recorded>>,
     probes: Mutex<Vec<String>>,
@@ -159,7 +159,12 @@ impl FakeBackend {
     /// What it answers from now on to a question of this path, besides inference: what an engine says of itself, as at
     /// `/api/ps`, `/props`, `/slots` or `/metrics`.
     pub(crate) fn says(&self, path: &str, answer: Answer) {
-        self.state.says.lock().expect("no panic").insert(path.to_owned(), answer);
+        self.does(path, move |_| answer.clone());
+    }
+
+    /// The same, where the answer depends on the question or changes something.
+    pub(crate) fn does(&self, path: &str, script: impl Fn(&Recorded) -> Answer + Send + Sync + 'static) {
+        self.state.says.lock().expect("no panic").insert(path.to_owned(), Arc::new(script));
     }
 
     /// How often it was asked a question of this path.
@@ -228,8 +233,9 @@ fn probed(state: &State, request: &Recorded) -> Answer {
     if !state.well.load(Ordering::SeqCst) {
         return Answer::json(500, "{}");
     }
-    if let Some(answer) = state.says.lock().expect("no panic").get(&request.path) {
-        return answer.clone();
+    let script = state.says.lock().expect("no panic").get(&request.path).cloned();
+    if let Some(script) = script {
+        return script(request);
     }
     match request.path.as_str() {
         "/v1/models" => {
