@@ -105,7 +105,9 @@ impl Gateway {
         let worth = step.planned.worth.min(self.patience_in_line(ask)).min(left(deadline) / 2);
         let Place::Here { backend } = &step.planned.place else { return Ok(Some((step, Grant::None))) };
         let snapshot = self.registry.snapshot();
-        let entry = snapshot.get(backend).filter(|entry| !worth.is_zero() && entry.may_serve()).cloned();
+        // A model that leaves is to be asked for elsewhere, whatever that was thought to take.
+        let may_wait_at = |entry: &&Arc<Entry>| entry.may_serve() && !entry.is_leaving(&step.planned.served.id);
+        let entry = snapshot.get(backend).filter(|entry| !worth.is_zero() && may_wait_at(entry)).cloned();
         let Some(entry) = entry else { return Ok(Some((step, Grant::None))) };
         match self.slot_of(backend, &step, ask) {
             Ok(lease) => return Ok(Some((step, Grant::Slot(lease)))),

@@ -53,7 +53,9 @@ impl Lifecycle {
                 server::pull(&*this.0.env.http, &owner.spec, &model.id, limit, tell).await?;
                 page.tell(None);
             }
-            owner.loads(&model.id);
+            if standing.is_none_or(|standing| standing.residency != Residency::Loaded) {
+                owner.loads(&model.id);
+            }
             let loaded = limited(limit, this.until_loaded(&owner, &model)).await;
             owner.loaded(&model.id, loaded.is_ok());
             owner.check_now.notify_one();

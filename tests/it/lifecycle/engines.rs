@@ -49,9 +49,6 @@ impl Memory {
     }
 }
 
-/// Where requests for models are noted that are not in memory.
-pub(super) const COLD: &str = "cold";
-
 fn ok(body: &Value) -> Answer {
     Answer::json(200, body.to_string())
 }
@@ -60,15 +57,7 @@ impl Engine {
     async fn new(kind: &'static str, models: &[&str], answer: Answer) -> Self {
         let memory = Arc::new(Memory::default());
         *memory.known.lock().expect("no panic") = models.iter().map(|name| (*name).to_owned()).collect();
-        let asked = memory.clone();
-        let backend = FakeBackend::script(models, move |request| {
-            let model = &request.json()["model"];
-            if !asked.has(model.as_str().expect("a name")) {
-                asked.told(COLD, model.clone());
-            }
-            answer.clone()
-        });
-        Engine { backend: backend.await, kind, memory }
+        Engine { backend: FakeBackend::always(models, answer).await, kind, memory }
     }
 
     /// Ollama: its answer to an order comes at once, what it lists is its memory.
