@@ -88,6 +88,12 @@ impl Kinship {
                 continue;
             }
             let identity = read.get(&key).cloned().unwrap_or_else(|| Arc::new(identity_of(&model)));
+            if model.leaves_the_machine() {
+                // What runs in somebody's cloud is never taken for what runs here, nor the other way round.
+                kinship.same.insert(key.0.clone(), Vec::new());
+                kinship.read.insert(key, identity);
+                continue;
+            }
             let named = Named {
                 id: key.0.clone(),
                 digest: model.weights.digest.clone(),
@@ -97,7 +103,7 @@ impl Kinship {
             kinship.families.entry(identity.family.clone()).or_default().push(named);
             kinship.read.insert(key, identity);
         }
-        kinship.same = same_of(&kinship.families);
+        kinship.same.extend(same_of(&kinship.families));
         kinship
     }
 
@@ -227,6 +233,13 @@ mod tests {
         assert_eq!(others(&two, "Llama-3.2-3B"), ["llama3.2:3b"]);
         two.merges = true;
         assert_eq!(others(&two, "llama3.2"), ["llama3.2:1b", "llama3.2:3b"]);
+    }
+
+    #[test]
+    fn what_leaves_the_machine_is_nobodys_kin() {
+        let kinship = kinship(&[model("big:cloud", "3B", "Q4_0", "d"), model("big:latest", "3B", "Q4_0", "d")]);
+        assert_eq!(others(&kinship, "big:cloud"), [] as [&str; 0]);
+        assert_eq!(others(&kinship, "big:latest"), [] as [&str; 0]);
     }
 
     #[test]

@@ -193,8 +193,7 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
     stream.set_nodelay(true).expect("a socket");
     let mut buffer = Vec::new();
     while let Some((method, mut request)) = read(&mut stream, &mut buffer).await {
-        let is_ollamas = ["/api/chat", "/api/generate", "/api/embed"].contains(&request.path.as_str());
-        let is_inference = method == "POST" && (request.path.starts_with("/v1") || is_ollamas);
+        let is_inference = method == "POST" && is_inference(&request);
         let ended = if is_inference {
             {
                 let mut requests = state.requests.lock().expect("no panic");
@@ -215,6 +214,14 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
         if ended != Ended::Whole {
             return;
         }
+    }
+}
+
+/// Ollama is told to load and to unload on the paths of inference, with nothing to say.
+fn is_inference(request: &Recorded) -> bool {
+    match request.path.as_str() {
+        "/api/chat" | "/api/embed" | "/api/generate" => !request.text().contains("keep_alive"),
+        path => path.starts_with("/v1/") || path.starts_with("/v1beta/"),
     }
 }
 
@@ -244,7 +251,8 @@ fn probed(state: &State, request: &Recorded) -> Answer {
         }
         "/api/tags" => {
             let models = state.models.lock().expect("no panic");
-            let tags: Vec<Value> = models.iter().map(|entry| json!({"name": entry["id"], "digest": "d"})).collect();
+            let tags: Vec<Value> =
+                models.iter().map(|entry| json!({"name": entry["id"], "digest": entry["id"]})).collect();
             Answer::json(200, json!({"models": tags}).to_string())
         }
         "/api/show" => Answer::json(200, "{}"),
