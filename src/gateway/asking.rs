@@ -176,8 +176,13 @@ impl Asking<'_> {
         if !status.is_success() {
             let (parts, body) = reply.into_parts();
             let body = self.whole(body, MOST_ERROR).await?;
-            let said = Fault::told(status, &body).body(self.ask.request.endpoint.dialect());
-            return Ok(Asked { reply: with_body(parts, full(said), "application/json"), tally: None });
+            let fault = Fault::told(status, &body);
+            let said = fault.body(self.ask.request.endpoint.dialect());
+            let mut reply = with_body(parts, full(said), "application/json");
+            if let Some(seconds) = fault.retry_after {
+                reply.headers_mut().entry(header::RETRY_AFTER).or_insert(seconds.into());
+            }
+            return Ok(Asked { reply, tally: None });
         }
         let comes_as_stream = is_stream(&reply);
         let (parts, body) = reply.into_parts();

@@ -156,8 +156,8 @@ impl fmt::Display for Missed {
             Miss::Unreachable(why) => write!(f, "{place} cannot be reached: {why}"),
             Miss::Broken(why) => write!(f, "{place} gave no answer: {why}"),
             Miss::Silent(waited) => write!(f, "{place} sent no first byte within {:.1} s", waited.as_secs_f32()),
-            Miss::Status(status) => write!(f, "{place} answered {status}"),
-            Miss::Later(answer) => write!(f, "{place} answered {}", answer.reply.status()),
+            Miss::Status(status) => write!(f, "{place} answered {}", said(*status)),
+            Miss::Later(answer) => write!(f, "{place} answered {}", said(answer.reply.status())),
             Miss::Busy => write!(f, "every slot of {place} is taken"),
             Miss::LeftAlone => write!(f, "{place} gave trouble lately and is left alone"),
             Miss::Refused(refusal) => write!(f, "{place} was refused by its peer: {}", refusal.message),
@@ -166,4 +166,11 @@ impl fmt::Display for Missed {
             Miss::NoEndpoint => write!(f, "{place} has no such endpoint"),
         }
     }
+}
+
+/// A status as people know it; some have no name that everybody knows.
+fn said(status: StatusCode) -> String {
+    status
+        .canonical_reason()
+        .map_or_else(|| status.as_u16().to_string(), |reason| format!("{} {reason}", status.as_u16()))
 }

@@ -40,6 +40,10 @@ fn to_json(fault: &Fault, dialect: Dialect) -> Value {
             let mut error =
                 json!({ "type": anthropic_type(fault.status), "message": fault.message, "code": fault.code });
             add_context(&mut error, fault);
+            if wants_thread(fault) {
+                // By this the SDK knows that it must send the whole conversation itself.
+                error["details"] = json!({ "error_code": "thread_unsupported_request", "unsupported": ["thread"] });
+            }
             json!({ "type": "error", "error": error })
         }
         Dialect::Google => {
@@ -66,6 +70,12 @@ fn openai(fault: &Fault) -> Value {
             json!({ "error": error, "context": context })
         }
     }
+}
+
+/// Whether a conversation was to be kept, which nobody does here.
+fn wants_thread(fault: &Fault) -> bool {
+    let unsupported = fault.context.as_ref().and_then(|context| context.get("unsupported")?.as_array());
+    unsupported.is_some_and(|fields| fields.iter().any(|field| field == "thread"))
 }
 
 fn add_context(error: &mut Value, fault: &Fault) {

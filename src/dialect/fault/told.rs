@@ -42,7 +42,18 @@ fn read_json(fault: &mut Fault, value: &Value) {
     if let Some(kind) = error.get("type").and_then(word).filter(|kind| kind != "error") {
         fault.kind = kind.into();
     }
+    if fault.status == StatusCode::TOO_MANY_REQUESTS && fault.kind == CLIENT {
+        fault.kind = "rate_limit_error".into();
+    }
+    fault.retry_after =
+        error.get("details").and_then(Value::as_array).and_then(|details| details.iter().find_map(delay));
     fault.param = error.get("param").and_then(Value::as_str).map(|param| param.to_owned().into());
+}
+
+/// Google says in the body when to come back (`google.rpc.RetryInfo`): `"7.5s"`.
+fn delay(detail: &Value) -> Option<u64> {
+    let seconds = detail.get("retryDelay")?.as_str()?.strip_suffix('s')?.parse::<f64>().ok()?;
+    (seconds.is_finite() && seconds >= 0.0).then(|| (seconds.ceil() as u64).max(1))
 }
 
 fn message(error: &Value) -> Option<String> {
@@ -157,7 +168,7 @@ mod tests {
                 r#"[{"error":{"code":429,"message":"Quota","status":"RESOURCE_EXHAUSTED"}}]"#,
                 "Quota",
                 "RESOURCE_EXHAUSTED",
-                CLIENT,
+                "rate_limit_error",
             ),
             (
                 "fastapi",
@@ -177,6 +188,12 @@ mod tests {
             let expected = (message.to_owned(), code.to_owned(), kind.to_owned());
             assert_eq!(told(status, body), expected, "{engine}");
         }
+    }
+
+    #[test]
+    fn when_to_come_back_is_read_from_the_body() {
+        let body = r#"{"error":{"code":429,"message":"m","details":[{"@type":"x"},{"retryDelay":"6.2s"}]}}"#;
+        assert_eq!(Fault::told(StatusCode::TOO_MANY_REQUESTS, body.as_bytes()).retry_after, Some(7));
     }
 
     #[test]

@@ -25,25 +25,19 @@ pub(super) fn tools(sets: Many<Tools>, uncarried: &mut Vec<String>) -> Result<Ve
         let declarations = set.function_declarations.map_or_else(Vec::new, |all| all.0);
         for (number, declaration) in declarations.into_iter().enumerate() {
             let path = format!("tools[{at}].functionDeclarations[{number}]");
-            all.push(tool(declaration, &path, uncarried)?);
+            all.push(tool(declaration, &path)?);
         }
     }
     Ok(all)
 }
 
-fn tool(told: FunctionDeclaration, path: &str, uncarried: &mut Vec<String>) -> Result<Tool, BadRequest> {
+fn tool(told: FunctionDeclaration, path: &str) -> Result<Tool, BadRequest> {
     let Some(name) = told.name.filter(|name| !name.is_empty()) else {
         return Err(bad(format!("{path}.name"), "must be the name of the function"));
     };
     let parameters = told.parameters_json_schema.or_else(|| told.parameters.map(schema::lowered));
     if parameters.as_ref().is_some_and(|schema| !schema.is_object()) {
         return Err(bad(format!("{path}.parameters"), "must be a schema: an object"));
-    }
-    if told.response.is_some() {
-        uncarried.push(format!("{path}.response"));
-    }
-    if told.response_json_schema.is_some() {
-        uncarried.push(format!("{path}.responseJsonSchema"));
     }
     let description = told.description.filter(|text| !text.is_empty());
     Ok(Tool { name, description, parameters, strict: None })

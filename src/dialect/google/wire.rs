@@ -181,9 +181,11 @@ pub(super) struct FunctionDeclaration {
     #[serde(alias = "parameters_json_schema")]
     pub(super) parameters_json_schema: Option<Json>,
     /// What a result looks like.
-    pub(super) response: Option<Hint>,
-    #[serde(alias = "response_json_schema")]
-    pub(super) response_json_schema: Option<Hint>,
+    /// What the function returns: nobody else has a word for it, and the model sees what comes.
+    #[serde(rename = "response")]
+    _response: Option<Hint>,
+    #[serde(rename = "responseJsonSchema", alias = "response_json_schema")]
+    _response_json_schema: Option<Hint>,
 }
 
 #[derive(Debug, Deserialize)]
