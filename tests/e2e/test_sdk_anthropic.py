@@ -99,7 +99,7 @@ def test_tokens_are_counted(client, served):
     if served.kind == "llamacpp":
         assert counted == direct
     else:
-        assert direct / 2 < counted < direct * 2
+        assert direct / 3 < counted < direct * 3
 
 
 def test_models(served):
@@ -134,7 +134,7 @@ def test_a_bad_request(client, served, fields):
 
 
 def test_a_stream_that_is_left(client, served):
-    with client.messages.stream(**ask(served, "loop", max_tokens=100_000)) as stream:
+    with client.messages.stream(**ask(served, "loop", max_tokens=50_000)) as stream:
         assert next(iter(stream.text_stream))
         wait_until_busy(served.loop)
     wait_until_let_go(served.loop)

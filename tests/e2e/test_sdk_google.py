@@ -85,9 +85,9 @@ def test_embeddings(client, served):
         model=served.chain.model, input=texts, encoding_format="float"
     )
     reply = client.models.embed_content(model=served.chain.model, contents=texts)
-    assert [one.values for one in reply.embeddings] == [pytest.approx(entry.embedding) for entry in direct.data]
+    assert [one.values for one in reply.embeddings] == [pytest.approx(entry.embedding, rel=1e-4) for entry in direct.data]
     single = client.models.embed_content(model=served.chain.model, contents=texts[0])
-    assert single.embeddings[0].values == pytest.approx(direct.data[0].embedding)
+    assert single.embeddings[0].values == pytest.approx(direct.data[0].embedding, rel=1e-4)
 
 
 def test_tokens_are_counted(client, served):
@@ -98,7 +98,7 @@ def test_tokens_are_counted(client, served):
     if served.kind == "llamacpp":
         assert counted == true
     else:
-        assert true / 2 < counted < true * 2
+        assert true / 3 < counted < true * 3
 
 
 def test_models(client, served):
