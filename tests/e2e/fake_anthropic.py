@@ -1,6 +1,7 @@
 """Anthropic's API as its public description has it: /v1/models, /v1/messages with and without a stream, count_tokens."""
 
 import json
+import re
 
 from fake_cloud import (
     CACHED,
@@ -133,7 +134,7 @@ class FakeAnthropic(FakeCloud):
     def answer(self, call, reply):
         if call.headers.get("x-api-key") != self.key or "authorization" in call.headers:
             return self.refuse(reply, 401)
-        if call.headers.get("anthropic-version") != "2023-06-01":
+        if not re.fullmatch(r"20\d\d-\d\d-\d\d", call.headers.get("anthropic-version", "")):
             return self.refuse(reply, 400, "anthropic-version: header is required")
         path = call.path.partition("?")[0]
         if path == "/v1/models":
@@ -253,7 +254,7 @@ class FakeAnthropic(FakeCloud):
                 yield event("ping")
             for at, delta in enumerate(deltas):
                 yield event("content_block_delta", index=index, delta=delta)
-                if what == "cut" and at == 1:
+                if what == "cut" and at == 1 and self.may_cut.wait(30):
                     return
                 if what == "fails-midway" and at == 1:
                     yield event("error", error={"type": "overloaded_error", "message": f"Overloaded {self.key}"})

@@ -66,12 +66,13 @@ def is_tool_name(name):
 
 
 class FakeCloud:
-    """A server on a free port of this machine; `prefix` begins the names of its models."""
+    """A server on a free port of this machine; `prefix` begins the names of its models. A stream is cut once it `may_cut`."""
 
     prefix, key = "", ""
 
     def __init__(self, key, host="127.0.0.1"):
-        self.key, self.calls = key, []
+        self.key, self.calls, self.may_cut = key, [], threading.Event()
+        self.may_cut.set()
         fake = self
 
         class Handler(BaseHTTPRequestHandler):

@@ -55,6 +55,11 @@ def camel(value):
     return {name(key): entry if name(key) in own else camel(entry) for key, entry in value.items()}
 
 
+def is_data(text):
+    """Both alphabets are taken; Google's own SDK writes the one for URLs."""
+    return isinstance(text, str) and is_base64(text.replace("-", "+").replace("_", "/"))
+
+
 def known(value, allowed, where):
     demand(isinstance(value, dict), f"Invalid value at '{where}'")
     for key in value:
@@ -83,10 +88,10 @@ def check_contents(contents):
             data = [key for key in part if key not in ("thought", "thoughtSignature", "videoMetadata")]
             demand(len(data) == 1, f"{where}.data: required oneof field 'data' must have one initialized field")
             if "thoughtSignature" in part:
-                demand(is_base64(part["thoughtSignature"]), f"{where}.thought_signature")
+                demand(is_data(part["thoughtSignature"]), f"{where}.thought_signature")
             if "inlineData" in part:
                 known(part["inlineData"], ["mimeType", "data", "displayName"], where)
-                demand(is_base64(part["inlineData"]["data"]), f"{where}.inline_data.data: Base64 decoding failed")
+                demand(is_data(part["inlineData"]["data"]), f"{where}.inline_data.data: Base64 decoding failed")
             if "functionCall" in part:
                 known(part["functionCall"], ["id", "name", "args"], where)
                 demand(is_tool_name(part["functionCall"]["name"]) and role == "model", where)
@@ -276,7 +281,7 @@ class FakeGoogle(FakeCloud):
             is_last = at == len(chunks) - 1
             finish = self.ending(what) if is_last else None
             yield event(self.reply(model, parts, finish, self.usage(what, WRITTEN if is_last else THOUGHTS)))
-            if what == "cut" and at == 1:
+            if what == "cut" and at == 1 and self.may_cut.wait(30):
                 return
             if what == "fails-midway" and at == 1:
                 word, message = ERRORS[503]
