@@ -9,6 +9,8 @@ from collections import namedtuple
 import pytest
 
 from fake import Fake
+from fake_anthropic import FakeAnthropic
+from fake_google import FakeGoogle
 from llama import Llama
 from peer import Peer, backend
 from support import NEXUS, PRIVATE, kept_directory, wait_for
@@ -95,6 +97,35 @@ def served(request, chain, loop, tools, think):
         for one in servers:
             first.wait_for_model(one.model)
         yield Served(first, second, request.param, *servers)
+
+
+@pytest.fixture(scope="session")
+def clouds():
+    servers = [FakeAnthropic("sk-ant-of-the-second"), FakeGoogle("AIza-of-the-second")]
+    yield servers
+    for server in servers:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def clouded(clouds):
+    """(first, second), for many tests, which leave both alive. The second alone has the keys of the clouds, in a keyed mesh: in an
+    open one nobody's cloud is shared."""
+    claude, gemini = clouds
+    env = {"NEXUS_MESH_KEY": "5a" * 32}
+    with meshed(kept_directory("clouded")) as make:
+        second = make(
+            "second",
+            env=env | {"CLAUDE_KEY": claude.key, "GEMINI_KEY": gemini.key},
+            backends=[
+                backend("claude", claude.url, "anthropic", api_key_env="CLAUDE_KEY"),
+                backend("gemini", gemini.url, "google", api_key_env="GEMINI_KEY"),
+            ],
+        ).start()
+        first = make("first", env=env, seeds=[second.seed]).start()
+        first.wait_for_model("claude-fine")
+        first.wait_for_model("gemini-fine")
+        yield first, second
 
 
 @pytest.fixture(scope="session")

@@ -53,7 +53,9 @@ def blocks(content, allowed, where):
     for at, block in enumerate(content):
         here = f"{where}.{at}"
         kind = block.get("type")
-        demand(kind in allowed, f"{here}: Input tag '{kind}' found using 'type' does not match any of the expected tags")
+        demand(
+            kind in allowed, f"{here}: Input tag '{kind}' found using 'type' does not match any of the expected tags"
+        )
         only(block, BLOCKS[kind].split(), here)
         match kind:
             case "text":
@@ -79,7 +81,7 @@ def blocks(content, allowed, where):
 
 def check_messages(messages):
     demand(isinstance(messages, list) and messages, "messages: at least one message is required")
-    demand(messages[0].get("role") == "user", "messages: first message must use the \"user\" role")
+    demand(messages[0].get("role") == "user", 'messages: first message must use the "user" role')
     open_calls = set()
     for at, message in enumerate(messages):
         only(message, ["role", "content"], f"messages.{at}")
@@ -88,7 +90,9 @@ def check_messages(messages):
         content = blocks(message["content"], OF_USER if role == "user" else OF_ASSISTANT, f"messages.{at}.content")
         results = [block["tool_use_id"] for block in content if block["type"] == "tool_result"]
         for result in results:
-            demand(result in open_calls, f"messages.{at}: unexpected `tool_use_id` found in `tool_result` blocks: {result}")
+            demand(
+                result in open_calls, f"messages.{at}: unexpected `tool_use_id` found in `tool_result` blocks: {result}"
+            )
         demand(set(results) == open_calls, f"messages.{at}: `tool_use` ids were found without `tool_result` blocks")
         kinds = [block["type"] == "tool_result" for block in content]
         demand(kinds == sorted(kinds, reverse=True), f"messages.{at}: tool_result blocks come first")
@@ -151,6 +155,9 @@ class FakeAnthropic(FakeCloud):
         what = self.what(call.body["model"])
         if what is None:
             return self.refuse(reply, 404, f"model: {call.body['model']}")
+        last = call.body["messages"][-1]["content"]
+        if what == "tool" and any(block["type"] == "tool_result" for block in last if isinstance(block, dict)):
+            what = "fine"
         if what in STATUS:
             return self.fail(reply, STATUS[what], what)
         if call.body.get("stream"):
@@ -260,6 +267,9 @@ class FakeAnthropic(FakeCloud):
                     yield event("error", error={"type": "overloaded_error", "message": f"Overloaded {self.key}"})
                     return
             yield event("content_block_stop", index=index)
-        usage = {"output_tokens": WRITTEN, "output_tokens_details": {"thinking_tokens": THOUGHTS if what == "think" else 0}}
+        usage = {
+            "output_tokens": WRITTEN,
+            "output_tokens_details": {"thinking_tokens": THOUGHTS if what == "think" else 0},
+        }
         yield event("message_delta", delta=self.ending(body, what), usage=usage)
         yield event("message_stop")

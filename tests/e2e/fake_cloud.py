@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 # What models do. `fine` and what says nothing else answers in words.
 MODELS = [
     "fine",
-    "tool",  # calls one tool after a word
+    "tool",  # calls one tool after a word, and answers in words once it has the result
     "parallel",  # calls two at once
     "think",  # thinks first
     "long",  # is ended by its limit

@@ -63,7 +63,9 @@ def is_data(text):
 def known(value, allowed, where):
     demand(isinstance(value, dict), f"Invalid value at '{where}'")
     for key in value:
-        demand(key in allowed, f'Invalid JSON payload received. Unknown name "{key}" at \'{where}\': Cannot find field.')
+        demand(
+            key in allowed, f"Invalid JSON payload received. Unknown name \"{key}\" at '{where}': Cannot find field."
+        )
 
 
 def check_schema(schema, where):
@@ -96,7 +98,9 @@ def check_contents(contents):
                 known(part["functionCall"], ["id", "name", "args"], where)
                 demand(is_tool_name(part["functionCall"]["name"]) and role == "model", where)
             if "functionResponse" in part:
-                known(part["functionResponse"], ["id", "name", "response", "parts", "willContinue", "scheduling"], where)
+                known(
+                    part["functionResponse"], ["id", "name", "response", "parts", "willContinue", "scheduling"], where
+                )
                 demand(isinstance(part["functionResponse"]["response"], dict), where)
         made = [part["functionCall"]["name"] for part in content["parts"] if "functionCall" in part]
         told = [part["functionResponse"]["name"] for part in content["parts"] if "functionResponse" in part]
@@ -150,7 +154,7 @@ class FakeGoogle(FakeCloud):
     prefix = "gemini"
 
     def names(self):
-        return [*super().names(), "gemini-embed"]
+        return [*super().names(), "text-embedding-004"]
 
     def answer(self, call, reply):
         if "key=" in call.path or "authorization" in call.headers or "x-goog-api-key" not in call.headers:
@@ -178,6 +182,8 @@ class FakeGoogle(FakeCloud):
             check(body)
         except (Wrong, KeyError, TypeError, AttributeError) as error:
             return self.refuse(reply, 400, str(error))
+        if what == "tool" and any("functionResponse" in part for part in body["contents"][-1]["parts"]):
+            what = "fine"
         if what in STATUS:
             return self.fail(reply, STATUS[what], what)
         if verb == "streamGenerateContent":
@@ -197,7 +203,7 @@ class FakeGoogle(FakeCloud):
                 "displayName": name,
                 "inputTokenLimit": 1048576,
                 "outputTokenLimit": 65536,
-                "supportedGenerationMethods": ["embedContent"] if name == "gemini-embed" else methods,
+                "supportedGenerationMethods": ["embedContent"] if name == "text-embedding-004" else methods,
             }
             for name in self.names()
         ]

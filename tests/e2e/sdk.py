@@ -28,9 +28,7 @@ def openai_at(url, strict=False, key=KEY):
 
 
 def anthropic_at(url, strict=False, key=KEY):
-    return anthropic.Anthropic(
-        base_url=url, api_key=key, max_retries=0, timeout=30, _strict_response_validation=strict
-    )
+    return anthropic.Anthropic(base_url=url, api_key=key, max_retries=0, timeout=30, _strict_response_validation=strict)
 
 
 def ollama_at(url):

@@ -107,9 +107,7 @@ class Chat:
         return self.read(reply.choices[0].message, reply.choices[0].finish_reason, reply.usage)
 
     def stream(self, ask):
-        chunks = self.sdk.chat.completions.create(
-            **self.body(ask), stream=True, stream_options={"include_usage": True}
-        )
+        chunks = self.sdk.chat.completions.create(**self.body(ask), stream=True, stream_options={"include_usage": True})
         answer, calls, usage, finish = Answer(), {}, None, None
         for chunk in chunks:
             usage = chunk.usage or usage
@@ -126,7 +124,9 @@ class Chat:
         return self.count(answer, finish, usage)
 
     def read(self, message, finish, usage):
-        calls = [(call.id, call.function.name, json.loads(call.function.arguments)) for call in message.tool_calls or []]
+        calls = [
+            (call.id, call.function.name, json.loads(call.function.arguments)) for call in message.tool_calls or []
+        ]
         thought = getattr(message, "reasoning_content", None) or ""
         return self.count(Answer(message.content or "", thought, calls), finish, usage)
 

@@ -7,46 +7,17 @@ import re
 import httpx
 import pytest
 
-from conftest import meshed
-from fake_anthropic import FakeAnthropic
 from fake_cloud import CACHED, PROMPT, THOUGHT, WORDS, WRITTEN
-from fake_google import FakeGoogle
-from peer import backend
 from sdk import google_at, ollama_at, openai_at
 from speakers import PIXEL_TEXT, SPEAKERS, TOOL, Ask, Chat, Google, Messages, Ollama, Responses, Results, User
-from support import kept_directory
 
 SAID = "".join(WORDS)
 PARIS, ROME = {"city": "Paris"}, {"city": "Rome"}
-MESH_KEY = "5a" * 32
 
 
-@pytest.fixture(scope="module")
-def clouds():
-    servers = [FakeAnthropic("sk-ant-of-the-second"), FakeGoogle("AIza-of-the-second")]
-    yield servers
-    for server in servers:
-        server.stop()
-
-
-@pytest.fixture(scope="module")
-def pair(clouds):
-    """(first, second) of a keyed mesh: in an open one nobody's cloud is shared."""
-    claude, gemini = clouds
-    env = {"NEXUS_MESH_KEY": MESH_KEY}
-    with meshed(kept_directory("cloud")) as make:
-        second = make(
-            "second",
-            env=env | {"CLAUDE_KEY": claude.key, "GEMINI_KEY": gemini.key},
-            backends=[
-                backend("claude", claude.url, "anthropic", api_key_env="CLAUDE_KEY"),
-                backend("gemini", gemini.url, "google", api_key_env="GEMINI_KEY"),
-            ],
-        ).start()
-        first = make("first", env=env, seeds=[second.seed]).start()
-        first.wait_for_model("claude-fine")
-        first.wait_for_model("gemini-fine")
-        yield first, second
+@pytest.fixture
+def pair(clouded):
+    return clouded
 
 
 @pytest.fixture(params=["claude", "gemini"])
@@ -268,11 +239,13 @@ def test_tokens_are_counted(pair, cloud, kind):
 def test_embeddings_of_google(pair):
     first, _ = pair
     vectors = [[len("one"), 0.5, -0.25], [len("three"), 0.5, -0.25]]
-    by_openai = openai_at(first.url, strict=True).embeddings.create(model="gemini-embed", input=["one", "three"], encoding_format="float")
+    by_openai = openai_at(first.url, strict=True).embeddings.create(
+        model="text-embedding-004", input=["one", "three"], encoding_format="float"
+    )
     assert [entry.embedding for entry in by_openai.data] == vectors
-    assert ollama_at(first.url).embed("gemini-embed", ["one", "three"]).embeddings == vectors
+    assert ollama_at(first.url).embed("text-embedding-004", ["one", "three"]).embeddings == vectors
     google = google_at(first.url)
-    by_google = google.models.embed_content(model="gemini-embed", contents=["one", "three"])
+    by_google = google.models.embed_content(model="text-embedding-004", contents=["one", "three"])
     assert [entry.values for entry in by_google.embeddings] == vectors
 
 

@@ -5,6 +5,7 @@ import json
 import pytest
 
 import agent
+from fake_cloud import WORDS
 from llama import SENTENCE
 
 pytestmark = pytest.mark.agents
@@ -37,9 +38,18 @@ def test_a_thinking_model(served, directory):
     assert said(events) == ["Forty-two."]
 
 
+@pytest.mark.parametrize("model", ["claude-tool", "gemini-tool"])
+def test_a_tool_call_goes_round(clouded, directory, model):
+    """The fake calls a tool that there is not, is told so, and answers in words."""
+    events = codex(directory / "home", *provider(clouded[0].url, model), NX_KEY="test")
+    assert said(events)[-1] == "".join(WORDS)
+
+
 def test_connect_is_all_it_takes(served, directory):
     """What `nexus connect codex --write` puts in place, and nothing else."""
     home = directory / "home"
     home.mkdir()
-    served.first.cli("connect", "codex", "--write", "--model", served.chain.model, env=served.first.env | {"HOME": str(home)})
+    served.first.cli(
+        "connect", "codex", "--write", "--model", served.chain.model, env=served.first.env | {"HOME": str(home)}
+    )
     assert said(codex(home)) == [SENTENCE]

@@ -50,7 +50,9 @@ def test_what_is_written_twice_is_written_once(peer, directory, tool):
     assert peer.url in once
     peer.cli("connect", tool, "--write", env=env)
     assert (file.read_text(), os.stat(file).st_mtime_ns) == (once, at)
-    assert [path.name for path in file.parent.iterdir()] == [file.name], "nothing was changed, so nothing is kept beside it"
+    assert [path.name for path in file.parent.iterdir()] == [file.name], (
+        "nothing was changed, so nothing is kept beside it"
+    )
 
 
 @pytest.mark.parametrize("tool", FILES)

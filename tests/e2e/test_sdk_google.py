@@ -34,9 +34,7 @@ def test_streaming(client, served):
 
 
 def test_the_length_ends_it(client, served):
-    reply = client.models.generate_content(
-        model=served.loop.model, contents=WORDS, config={"max_output_tokens": 5}
-    )
+    reply = client.models.generate_content(model=served.loop.model, contents=WORDS, config={"max_output_tokens": 5})
     assert reply.candidates[0].finish_reason == types.FinishReason.MAX_TOKENS
 
 
@@ -85,7 +83,9 @@ def test_embeddings(client, served):
         model=served.chain.model, input=texts, encoding_format="float"
     )
     reply = client.models.embed_content(model=served.chain.model, contents=texts)
-    assert [one.values for one in reply.embeddings] == [pytest.approx(entry.embedding, rel=1e-4) for entry in direct.data]
+    assert [one.values for one in reply.embeddings] == [
+        pytest.approx(entry.embedding, rel=1e-4) for entry in direct.data
+    ]
     single = client.models.embed_content(model=served.chain.model, contents=texts[0])
     assert single.embeddings[0].values == pytest.approx(direct.data[0].embedding, rel=1e-4)
 
