@@ -31,8 +31,11 @@ BLOCKS = {
     "thinking": "type thinking signature",
     "redacted_thinking": "type data",
 }
-OF_USER = {"text", "image", "document", "tool_result"}
-OF_ASSISTANT = {"text", "tool_use", "thinking", "redacted_thinking"}
+OF = {
+    "user": {"text", "image", "document", "tool_result"},
+    "assistant": {"text", "tool_use", "thinking", "redacted_thinking"},
+    "system": {"text"},
+}
 SIGNATURE = "c2lnbmVkIGJ5IHRoZSBmYWtl"
 ERRORS = {
     400: ("invalid_request_error", "max_tokens: 99999 > 64000, which is the maximum allowed"),
@@ -86,8 +89,11 @@ def check_messages(messages):
     for at, message in enumerate(messages):
         only(message, ["role", "content"], f"messages.{at}")
         role = message["role"]
-        demand(role in ("user", "assistant"), f"messages.{at}.role: Input should be 'user' or 'assistant'")
-        content = blocks(message["content"], OF_USER if role == "user" else OF_ASSISTANT, f"messages.{at}.content")
+        demand(role in OF, f"messages.{at}.role: Input should be 'user', 'assistant' or 'system'")
+        content = blocks(message["content"], OF[role], f"messages.{at}.content")
+        if role == "system":
+            demand(messages[at - 1]["role"] == "user", f"messages.{at}: a system message must follow a user message")
+            continue
         results = [block["tool_use_id"] for block in content if block["type"] == "tool_result"]
         for result in results:
             demand(

@@ -81,6 +81,20 @@ def test_instructions_and_history(ask, client, cloud):
     assert all(words in text for words in ("You are terse.", "Say hello.", *WORDS, "And again, to Zoë 🙂."))
 
 
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_instructions_in_mid_conversation(pair, cloud, role):
+    """Agents remind their models so: the words must arrive, in whatever place the vendor has for them."""
+    messages = [
+        {"role": "system", "content": "You are terse."},
+        {"role": "user", "content": "Say hello."},
+        {"role": role, "content": "Speak French."},
+        {"role": "assistant", "content": "Bonjour."},
+        {"role": "user", "content": "Again."},
+    ]
+    reply = openai_at(pair[0].url).chat.completions.create(model=f"{cloud.prefix}-fine", messages=messages)
+    assert reply.choices[0].message.content == SAID and "Speak French." in sent(cloud)[1]
+
+
 def test_an_image(ask, cloud):
     assert ask("fine", User("What is this?", image=True)).text == SAID
     _, text = sent(cloud)
