@@ -36,6 +36,8 @@ OF = {
     "assistant": {"text", "tool_use", "thinking", "redacted_thinking"},
     "system": {"text"},
 }
+# Conversations that the server keeps: the SDK goes on without, where it is told so in these words.
+NO_THREADS = {"error_code": "thread_unsupported_request", "unsupported": ["thread"]}
 SIGNATURE = "c2lnbmVkIGJ5IHRoZSBmYWtl"
 ERRORS = {
     400: ("invalid_request_error", "max_tokens: 99999 > 64000, which is the maximum allowed"),
@@ -151,6 +153,8 @@ class FakeAnthropic(FakeCloud):
             return self.list(reply)
         if path not in ("/v1/messages", "/v1/messages/count_tokens"):
             return self.refuse(reply, 404, "Not Found")
+        if isinstance(call.body, dict) and "thread" in call.body:
+            return self.refuse(reply, 400, "This request cannot run on a thread.", details=NO_THREADS)
         try:
             demand(isinstance(call.body, dict), "The request body is not valid JSON")
             check(call.body, path.endswith("count_tokens"))
@@ -184,9 +188,10 @@ class FakeAnthropic(FakeCloud):
         data = [{**entry, "id": name, "display_name": name} for name in self.names()]
         reply.say(200, {"data": data, "has_more": False, "first_id": data[0]["id"], "last_id": data[-1]["id"]})
 
-    def refuse(self, reply, status, message=None, headers=()):
+    def refuse(self, reply, status, message=None, headers=(), details=None):
         kind, usual = ERRORS[status]
-        body = {"type": "error", "error": {"type": kind, "message": message or usual}, "request_id": "req_fake"}
+        error = {"type": kind, "message": message or usual, **({"details": details} if details else {})}
+        body = {"type": "error", "error": error, "request_id": "req_fake"}
         reply.say(status, body, [("request-id", "req_fake"), *headers])
 
     def fail(self, reply, status, what):

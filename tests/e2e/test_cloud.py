@@ -4,11 +4,14 @@ vendors would refuse, so that an answer says as much about the request as about 
 import json
 import re
 
+import anthropic
 import httpx
+import openai
+import pydantic
 import pytest
 
 from fake_cloud import CACHED, PROMPT, THOUGHT, WORDS, WRITTEN
-from sdk import google_at, ollama_at, openai_at
+from sdk import anthropic_at, google_at, ollama_at, openai_at
 from speakers import PIXEL_TEXT, SPEAKERS, TOOL, Ask, Chat, Google, Messages, Ollama, Responses, Results, User
 
 SAID = "".join(WORDS)
@@ -130,6 +133,59 @@ def test_two_tools_at_once(ask, cloud):
     after = ask("fine", question, answer, Results(["18 °C", "24 °C"]), tools=True)
     _, text = sent(cloud)
     assert after.text == SAID and text.index("18 °C") < text.index("24 °C")
+
+
+def get_weather(city: str) -> str:
+    """Weather of a city.
+
+    Args:
+        city: its name
+    """
+    return f"18 °C in {city}"
+
+
+def test_googles_sdk_calls_functions_by_itself(pair, cloud):
+    client = google_at(pair[0].url)
+    reply = client.models.generate_content(
+        model=f"{cloud.prefix}-tool", contents="Weather in Paris?", config={"tools": [get_weather]}
+    )
+    assert reply.text == SAID and "18 °C in Paris" in sent(cloud)[1]
+
+
+def test_anthropics_sdk_calls_functions_by_itself(pair, cloud):
+    """It would like the server to keep the conversation, and goes on without where it is refused in the right words."""
+    client = anthropic_at(pair[0].url)
+    runner = client.beta.messages.tool_runner(
+        model=f"{cloud.prefix}-tool",
+        max_tokens=200,
+        messages=[{"role": "user", "content": "Weather in Paris?"}],
+        tools=[anthropic.beta_tool(get_weather)],
+    )
+    assert runner.until_done().content[0].text == SAID
+    assert "18 °C in Paris" in sent(cloud)[1]
+
+
+def test_ollamas_sdk_makes_a_tool_of_a_function(pair, cloud):
+    client, turns = ollama_at(pair[0].url), [{"role": "user", "content": "Weather in Paris?"}]
+    message = client.chat(f"{cloud.prefix}-tool", turns, tools=[get_weather]).message
+    [call] = message.tool_calls
+    result = {"role": "tool", "tool_name": call.function.name, "content": get_weather(**call.function.arguments)}
+    again = client.chat(f"{cloud.prefix}-tool", [*turns, message, result], tools=[get_weather])
+    assert again.message.content == SAID and "18 °C in Paris" in sent(cloud)[1]
+
+
+def test_openais_sdk_makes_a_tool_of_a_model(pair, cloud):
+    class GetWeather(pydantic.BaseModel):
+        """Weather of a city."""
+
+        city: str
+
+    tool = openai.pydantic_function_tool(GetWeather, name="get_weather")
+    reply = openai_at(pair[0].url, strict=True).chat.completions.parse(
+        model=f"{cloud.prefix}-tool", messages=[{"role": "user", "content": "Weather in Paris?"}], tools=[tool]
+    )
+    [call] = reply.choices[0].message.tool_calls
+    assert call.function.parsed_arguments == GetWeather(city="Paris")
 
 
 def test_thinking(ask, client, cloud):
