@@ -137,7 +137,19 @@ def check(body):
         known(tool, ["functionDeclarations", "googleSearch", "codeExecution", "urlContext"], "tools[0]")
         for one in tool.get("functionDeclarations", []):
             where = "tools[0].function_declarations[0]"
-            known(one, ["name", "description", "parameters", "parametersJsonSchema", "response", "behavior"], where)
+            known(
+                one,
+                [
+                    "name",
+                    "description",
+                    "parameters",
+                    "parametersJsonSchema",
+                    "response",
+                    "responseJsonSchema",
+                    "behavior",
+                ],
+                where,
+            )
             demand(is_tool_name(one["name"]), f"{where}.name")
             if "parameters" in one:
                 check_schema(one["parameters"], f"{where}.parameters")
