@@ -23,11 +23,12 @@ def program(name):
 
 def run(name, arguments, home, **env):
     """What it prints, once it has ended well. It sees no environment but `env`."""
-    home.mkdir(exist_ok=True)
+    temporary = home / "tmp"
+    temporary.mkdir(parents=True, exist_ok=True)
     done = subprocess.run(
         [program(name), *arguments],
         cwd=home,
-        env={"PATH": os.environ["PATH"], "HOME": str(home), **env},
+        env={"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(temporary), **env},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
