@@ -91,6 +91,8 @@ class Fake:
                                 }
                             },
                         )
+                    case "echo":
+                        self.say(400, {"error": {"message": f"no good: {self.headers['authorization']}", "code": 400}})
                     case "garbage":
                         self.send(200, b"this is not JSON")
                     case "silent":
