@@ -69,7 +69,7 @@ fn streamed(cell: Cell) -> Result<(Flow, Bytes)> {
     let end = |from: usize| ends.iter().filter_map(|end| Some(from + stream[from..].find(end)? + end.len())).min();
     let begins = ends.iter().filter_map(|end| Some(stream[..text].rfind(end)? + end.len())).max().unwrap_or(0);
     let chunk = &stream[begins..end(text).context("the event ends")?];
-    flow.push(stream[..begins].as_bytes(), &mut Vec::new())?;
+    flow.push(&stream.as_bytes()[..begins], &mut Vec::new())?;
     Ok((flow, Bytes::copy_from_slice(chunk.as_bytes())))
 }
 
