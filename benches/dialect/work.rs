@@ -55,7 +55,7 @@ impl Work {
 fn asked(from: Endpoint, to: Endpoint, body: &Bytes) -> Result<nexus::dialect::Translated> {
     let (id, model) = ("01jzzzzzzzzzzzzzzzzzzzzzzz".to_owned(), "qwen3:8b".to_owned());
     let label = Label { id, model, created: 1_700_000_000, include_usage: true };
-    translate(from, to, body, label, Ways::default()).map_err(|refusal| anyhow!("{refusal:?}"))
+    translate(from, to, body, label, &Ways::default()).map_err(|refusal| anyhow!("{refusal:?}"))
 }
 
 /// A stream that has begun, and a chunk of text of it.

@@ -25,9 +25,9 @@ fn label() -> Label {
 pub fn request(from: Endpoint, data: &[u8]) {
     let body = Bytes::copy_from_slice(data);
     for to in BACKENDS {
-        let Ok(once) = translate(from, to, &body, label(), Ways::default()) else { continue };
+        let Ok(once) = translate(from, to, &body, label(), &Ways::default()) else { continue };
         for other in BACKENDS {
-            let _ = translate(once.translation.to(), other, &once.body, label(), Ways::default());
+            let _ = translate(once.translation.to(), other, &once.body, label(), &Ways::default());
         }
     }
 }
@@ -35,7 +35,7 @@ pub fn request(from: Endpoint, data: &[u8]) {
 fn translations(backend: Endpoint) -> impl Iterator<Item = Translation> {
     CLIENTS.iter().map(move |(client, asking)| {
         let asking = Bytes::from_static(asking.as_bytes());
-        let asked = translate(*client, backend, &asking, label(), Ways::default());
+        let asked = translate(*client, backend, &asking, label(), &Ways::default());
         asked.expect("every backend can be asked for a word").translation
     })
 }

@@ -52,6 +52,8 @@ pub(super) fn blueprint(layout: &Layout, at: usize, names: &[String], backends: 
 
 fn entry(backend: &Scripted) -> Backend {
     Backend {
+        context_length: None,
+        keep_alive: None,
         name: backend.character.name.clone(),
         url: backend.url(),
         kind: Kind::Generic,

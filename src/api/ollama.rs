@@ -28,10 +28,7 @@ pub(super) async fn version() -> Response {
 
 /// `GET /api/tags`.
 pub(super) async fn tags(State(view): State<View>) -> Response {
-    let tag = |model: &Model| {
-        let weights = &model.weights;
-        Tag::new(&model.id, view.created, weights.bytes, &weights.digest, details(model))
-    };
+    let tag = |model: &Model| Tag::new(&model.id, view.created, model.weights.bytes, &digest(model), details(model));
     let models = unique(models::seen(&view)).iter().map(|seen| tag(&seen.model)).collect();
     respond::json(StatusCode::OK, &Tags { models })
 }
@@ -41,7 +38,7 @@ pub(super) async fn running(State(view): State<View>) -> Response {
     let expires_at = view.created + view.started.elapsed().as_secs() + STAYS_SECONDS;
     let running = |model: &Model| {
         let (bytes, context) = (model.weights.bytes, model.context_length.unwrap_or(0));
-        RunningModel::new(&model.id, &model.weights.digest, details(model), (bytes, bytes), context, expires_at)
+        RunningModel::new(&model.id, &digest(model), details(model), (bytes, bytes), context, expires_at)
     };
     let loaded = models::seen(&view).into_iter().filter(|seen| seen.model.residency == Residency::Loaded).collect();
     let models = unique(loaded).iter().map(|seen| running(&seen.model)).collect();
@@ -89,6 +86,14 @@ fn shown(model: &Model, modified_at: u64) -> Show {
     ];
     let info = ModelInfo::new(family, model.context_length);
     Show::new(details(model), info, capabilities.into_iter().flatten().collect(), modified_at)
+}
+
+/// Clients take models of one digest for one model: where no server tells it, it is made of the name.
+fn digest(model: &Model) -> String {
+    match model.weights.digest.as_str() {
+        "" => data_encoding::HEXLOWER.encode(&super::digest(&model.id)),
+        told => told.to_owned(),
+    }
 }
 
 fn details(model: &Model) -> Details {

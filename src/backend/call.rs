@@ -73,7 +73,8 @@ const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version
 /// What is peculiar to the dialect of this backend.
 pub fn ways(spec: &BackendSpec) -> Ways {
     let is_openais = spec.url.host_str().is_some_and(|host| host == "openai.com" || host.ends_with(".openai.com"));
-    Ways { max_completion_tokens: spec.kind == Kind::OpenAi && is_openais }
+    let crate::fleet::Loading { context_length, keep_alive } = spec.loading.clone();
+    Ways { context_length, keep_alive, max_completion_tokens: spec.kind == Kind::OpenAi && is_openais }
 }
 
 /// Puts the configured key in, where a backend of its kind looks for one. It wins over whatever is there.

@@ -139,6 +139,8 @@ fn configuration(part: &Part, backend: &str, ports: &Ports, index: usize, direct
     let mut config = Config {
         data_dir: directory.of(&part.name).display().to_string(),
         backends: vec![config::Backend {
+            context_length: None,
+            keep_alive: None,
             name: format!("{}-backend", part.name),
             url: backend.to_owned(),
             kind: Kind::Generic,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Config;
 use super::environment::Lookup;
-use crate::fleet::{BackendSpec, InvalidUrl, Kind, Source, Tier, Zone, root_url};
+use crate::fleet::{BackendSpec, InvalidUrl, Kind, Loading, Source, Tier, Zone, root_url};
 
 /// Something that is left out, and why: one line.
 pub type Warning = String;
@@ -42,6 +42,12 @@ pub struct Backend {
     /// Whether a client's `Authorization` goes to it. Absent: only if it has no key and is configured by hand.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward_client_auth: Option<bool>,
+    /// Tokens of context that `ollama` is to load its models with. Absent: as it likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_length: Option<u64>,
+    /// How long `ollama` is to keep a model in memory, as `30m`; `-1` = for ever. Absent: as it likes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keep_alive: Option<String>,
 }
 
 fn default_priority() -> i32 {
@@ -85,6 +91,7 @@ impl Backend {
         spec.concurrency = self.concurrency;
         spec.share = self.share;
         spec.forward_client_auth = self.forward_client_auth;
+        spec.loading = Loading { context_length: self.context_length, keep_alive: self.keep_alive.clone() };
         Ok(spec)
     }
 }

@@ -227,6 +227,13 @@ impl Found {
             );
             self.add(at, message);
         }
+        if (backend.context_length.is_some() || backend.keep_alive.is_some()) && !backend.kind.is_told_how_to_load() {
+            let message = format!("`context_length` and `keep_alive` are for `ollama`, not for `{}`", backend.kind);
+            self.add(at, message);
+        }
+        if backend.context_length == Some(0) {
+            self.add(format!("{at}.context_length"), "0 holds nothing: leave it out to let the server choose");
+        }
         if backend.concurrency == Some(0) {
             self.add(format!("{at}.concurrency"), "0 would mean never: leave it out for no limit");
         }

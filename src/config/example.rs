@@ -43,6 +43,8 @@ const SAMPLES: &[(&str, &str)] = &[
     ("backends.type", "\"ollama\""),
     ("backends.zone", "\"restricted\""),
     ("backends.concurrency", "4"),
+    ("backends.context_length", "16384"),
+    ("backends.keep_alive", "\"30m\""),
 ];
 
 /// Optional keys that contradict others in the same table, or suit only some: shown in words, not to be uncommented.

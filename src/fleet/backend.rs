@@ -237,6 +237,24 @@ pub struct BackendSpec {
     pub share: bool,
     /// Whether a client's `Authorization` goes to it; `None` = by [`Source::is_configured`].
     pub forward_client_auth: Option<bool>,
+    /// How it is to load its models, where it takes such wishes with a request.
+    pub loading: Loading,
+}
+
+/// How a server is to load its models: Ollama takes such wishes with each request, in its own dialect only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Loading {
+    /// Tokens of context.
+    pub context_length: Option<u64>,
+    /// How long a model stays in memory, as `30m`, or `-1` for ever.
+    pub keep_alive: Option<String>,
+}
+
+impl Loading {
+    /// Whether nothing is wished.
+    pub fn is_empty(&self) -> bool {
+        *self == Loading::default()
+    }
 }
 
 impl BackendSpec {
@@ -254,6 +272,7 @@ impl BackendSpec {
             concurrency: None,
             share: true,
             forward_client_auth: None,
+            loading: Loading::default(),
         }
     }
 

@@ -15,7 +15,8 @@ mod prefix;
 mod speech;
 
 pub use backend::{
-    BackendSpec, InvalidUrl, Kind, Locality, NAME_LIMIT, Source, Status, UnknownKind, fit_name, is_fit_name, root_url,
+    BackendSpec, InvalidUrl, Kind, Loading, Locality, NAME_LIMIT, Source, Status, UnknownKind, fit_name, is_fit_name,
+    root_url,
 };
 pub use breaker::{Breaker, Standing, Trouble};
 pub use digest::{Digest, InvalidDigest, MAX_HASHES, Recent};

@@ -1,7 +1,7 @@
 //! What each kind of backend can be asked, and how: in the client's own words, or in its own. A table, and the only place
 //! that says which kind has which endpoint.
 
-use super::Kind;
+use super::{BackendSpec, Kind};
 use crate::exchange::{Dialect, Endpoint};
 
 /// How a kind of backend is asked for something.
@@ -34,6 +34,11 @@ impl Kind {
             None if endpoint.is_count() => Speech::Estimated,
             None => Speech::Never,
         }
+    }
+
+    /// Whether a request may tell it how to load its model.
+    pub fn is_told_how_to_load(self) -> bool {
+        self == Kind::Ollama
     }
 
     /// The dialect of its own.
@@ -101,6 +106,16 @@ impl Kind {
             (Kind::Google, Endpoint::CountTokens) => Some(Endpoint::CountContent),
             _ => None,
         }
+    }
+}
+
+impl BackendSpec {
+    /// What had better be asked in place of `endpoint`, though the backend has that: only so can it be told how to load the
+    /// model.
+    pub fn prefers(&self, endpoint: Endpoint) -> Option<Endpoint> {
+        let is_foreign = endpoint.is_chat() && endpoint.dialect() != Dialect::Ollama;
+        let may_be_told = self.kind.is_told_how_to_load() && !self.loading.is_empty();
+        (is_foreign && may_be_told).then_some(Endpoint::OllamaChat)
     }
 }
 

@@ -50,6 +50,13 @@ impl Gateway {
     /// Asks `entry`, in whatever words it understands.
     pub(super) async fn ask(&self, entry: &Entry, step: &Step, ask: &Ask<'_>) -> Result<Asked, NotAsked> {
         let asking = Asking { gateway: self, entry, step, ask };
+        if let Some(own) = entry.spec.prefers(ask.request.endpoint) {
+            match asking.translate(own).await {
+                // What its own dialect has no word for is asked without its wishes.
+                Err(NotAsked::Miss(Miss::Unfit(_))) => {}
+                asked => return asked,
+            }
+        }
         match entry.spec.kind.speech(ask.request.endpoint) {
             Speech::Relayed => asking.relay().await,
             // Engines that have another's endpoint beside their own take no notice there of what the answer is to look like.
@@ -135,7 +142,7 @@ impl Asking<'_> {
         };
         let ways = backend::ways(&self.entry.spec);
         let began = Instant::now();
-        let translated = dialect::translate(request.endpoint, instead, &request.body, label, ways);
+        let translated = dialect::translate(request.endpoint, instead, &request.body, label, &ways);
         let Translated { body, translation, left_out } = translated.map_err(|why| unfit(why, instead))?;
         let reply = self.send(translation.to(), body, true).await?;
         let mut asked = self.told(reply, translation, began).await?;

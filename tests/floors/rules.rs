@@ -21,10 +21,6 @@ const LONGEST: usize = 500;
 /// Where kinds of backends may be told apart: who speaks to them, and who defines them.
 const KIND_FOLDERS: [&str; 2] = ["backend", "fleet"];
 
-/// Elsewhere, and why.
-const KIND_FILES: [(&str, &str); 1] =
-    [("config/check.rs", "refuses the kinds that no part speaks to yet, before anything is started")];
-
 fn floor(module: &str) -> Option<usize> {
     FLOORS.iter().position(|modules| modules.contains(&module))
 }
@@ -122,7 +118,7 @@ pub(crate) fn lengths(sources: &[Source]) -> Vec<String> {
 pub(crate) fn kinds(sources: &[Source]) -> Vec<String> {
     let may = |source: &&Source| {
         let folder = source.module().first().copied().unwrap_or_default();
-        KIND_FOLDERS.contains(&folder) || KIND_FILES.iter().any(|(file, _)| *file == source.name)
+        KIND_FOLDERS.contains(&folder)
     };
     let deciding = sources.iter().filter(|source| !may(source) && decides_by_kind(&source.words()));
     deciding.map(|source| format!("{}: decides by a backend's kind", source.name)).collect()

@@ -11,7 +11,7 @@ mod tests;
 
 use bytes::Bytes;
 
-use super::chat::{ChatReply, Garbled, Label, Took};
+use super::chat::{ChatReply, Garbled, Json, Label, Took};
 use super::inspect::{BadRequest, mend};
 use super::observe::Usage;
 use crate::exchange::{Dialect, Endpoint};
@@ -20,8 +20,12 @@ pub use count::{prompt_bytes, told as count_told};
 pub use flow::Flow;
 
 /// What backends of one kind do in their own way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ways {
+    /// Tokens of context to load models with, where the request does not say.
+    pub context_length: Option<u64>,
+    /// How long a model is to stay in memory, where the request does not say.
+    pub keep_alive: Option<String>,
     /// It wants `max_completion_tokens` where others know only `max_tokens`: OpenAI's own API.
     pub max_completion_tokens: bool,
 }
@@ -90,7 +94,7 @@ pub fn translate(
     to: Endpoint,
     body: &Bytes,
     mut label: Label,
-    ways: Ways,
+    ways: &Ways,
 ) -> Result<Translated, Untranslated> {
     let text = std::str::from_utf8(body).map_err(|error| BadRequest::NotUtf8 { at: error.valid_up_to() })?;
     let put = match put(from, to, text, &label.model, ways) {
@@ -115,7 +119,7 @@ struct Put {
     left_out: Vec<String>,
 }
 
-fn put(from: Endpoint, to: Endpoint, text: &str, model: &str, ways: Ways) -> Result<Put, Untranslated> {
+fn put(from: Endpoint, to: Endpoint, text: &str, model: &str, ways: &Ways) -> Result<Put, Untranslated> {
     if from.is_embedding() {
         let (body, base64) = embed::request(from, to, text, model)?;
         return Ok(Put { body, to, include_usage: false, base64, left_out: Vec::new() });
@@ -134,6 +138,8 @@ fn put(from: Endpoint, to: Endpoint, text: &str, model: &str, ways: Ways) -> Res
         return Err(Untranslated::Unsupported(decoded.uncarried));
     }
     let mut request = decoded.request;
+    request.context_length = request.context_length.or(ways.context_length);
+    request.keep_alive = request.keep_alive.or_else(|| ways.keep_alive.as_deref().map(stay));
     if matches!(to.dialect(), Dialect::Anthropic | Dialect::Google) {
         interject::into_turns(&mut request.messages);
     }
@@ -142,6 +148,12 @@ fn put(from: Endpoint, to: Endpoint, text: &str, model: &str, ways: Ways) -> Res
     let body = pair::encode_request(to, request, model, ways)?;
     let include_usage = request.include_usage;
     Ok(Put { body, to, include_usage, base64: false, left_out: decoded.left_out })
+}
+
+/// A number of seconds, or a text as `30m`.
+fn stay(time: &str) -> Json {
+    let value = time.trim().parse::<i64>().map_or_else(|_| time.into(), serde_json::Value::from);
+    Json::from(&value)
 }
 
 /// Where the path says whether a stream is wanted, it is another endpoint.

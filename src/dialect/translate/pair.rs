@@ -24,7 +24,7 @@ pub(super) fn encode_request(
     to: Endpoint,
     request: &ChatRequest,
     model: &str,
-    ways: Ways,
+    ways: &Ways,
 ) -> Result<Vec<u8>, Unsupported> {
     match to.dialect() {
         Dialect::Anthropic => anthropic::encode_request(request, model),

@@ -216,3 +216,29 @@ async fn a_form_is_relayed_with_the_model_put_in_place() {
     assert_eq!(sent.text(), form("whisper"));
     assert_eq!(sent.header("content-type"), Some("multipart/form-data; boundary=xyz"));
 }
+
+/// Only in its own dialect can Ollama be told how to load a model.
+#[tokio::test]
+async fn ollama_is_told_how_to_load_whatever_its_client_speaks() {
+    let answer =
+        json!({"model": "m1", "message": {"role": "assistant", "content": "hi"}, "done": true, "done_reason": "stop"});
+    let backend = FakeBackend::always(&["m1"], Answer::json(200, answer.to_string())).await;
+    let wishes = "type = 'ollama'\ncontext_length = 16384\nkeep_alive = '30m'";
+    let node = TestNode::start(&backend.entry("mac", wishes)).await;
+    let asks = ["/v1/chat/completions", "/v1/messages", "/v1/responses"];
+    for path in asks {
+        let body = match path {
+            "/v1/responses" => json!({"model": "m1", "input": "x"}),
+            _ => json!({"model": "m1", "max_tokens": 9, "messages": [{"role": "user", "content": "x"}]}),
+        };
+        let reply = node.client().post(path, body.to_string()).whole().await;
+        assert_eq!(reply.status, 200, "{path}: {}", reply.text());
+        assert!(reply.text().contains("hi"), "{path}: {}", reply.text());
+        let sent = backend.requests().pop().expect("it was asked");
+        assert_eq!(sent.path, "/api/chat", "{path}");
+        assert_eq!(
+            (sent.json()["options"]["num_ctx"].as_u64(), sent.json()["keep_alive"].as_str()),
+            (Some(16384), Some("30m"))
+        );
+    }
+}

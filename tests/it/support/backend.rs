@@ -220,7 +220,8 @@ async fn serve(mut stream: TcpStream, state: Arc<State>) {
 /// Ollama is told to load and to unload on the paths of inference, with nothing to say.
 fn is_inference(request: &Recorded) -> bool {
     match request.path.as_str() {
-        "/api/chat" | "/api/embed" | "/api/generate" => !request.text().contains("keep_alive"),
+        "/api/chat" => true,
+        "/api/embed" | "/api/generate" => !request.text().contains("keep_alive"),
         path => path.starts_with("/v1/") || path.starts_with("/v1beta/"),
     }
 }

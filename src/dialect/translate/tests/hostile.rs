@@ -71,7 +71,7 @@ pub(super) fn survive_request(from: Endpoint, body: &str) {
         Ok(decoded) => {
             for backend in BACKENDS {
                 let to = endpoint(backend, decoded.request.stream);
-                let Ok(body) = pair::encode_request(to, &decoded.request, "m", Ways::default()) else { continue };
+                let Ok(body) = pair::encode_request(to, &decoded.request, "m", &Ways::default()) else { continue };
                 // Not as a value, which has an end to its depth.
                 assert!(serde_json::from_slice::<&RawValue>(&body).is_ok(), "{from:?} to {backend:?}");
                 drop(pair::decode_request(to, std::str::from_utf8(&body).unwrap()));

@@ -41,7 +41,7 @@ fn every_exception_is_one() {
 /// What a backend is asked, or why it is not.
 fn put(from: Endpoint, to: Dialect, body: &str) -> Result<(Endpoint, Bytes), Untranslated> {
     let body = Bytes::copy_from_slice(body.as_bytes());
-    let translated = translate(from, endpoint(to, false), &body, label(), Ways::default())?;
+    let translated = translate(from, endpoint(to, false), &body, label(), &Ways::default())?;
     Ok((translated.translation.to(), translated.body))
 }
 
@@ -83,7 +83,7 @@ fn the_requests_of_large_clients_stay_what_they_are() {
         let (from, body) = (of_case(*client, "stream"), fixture(*client, file));
         let request = read_but_tools(from, &body);
         let to = endpoint(backend, request.stream);
-        let body = pair::encode_request(to, &request, "m", Ways::default()).unwrap();
+        let body = pair::encode_request(to, &request, "m", &Ways::default()).unwrap();
         let again = decoded(to, std::str::from_utf8(&body).unwrap());
         assert_eq!(again.tools.len(), request.tools.len(), "{file} to {backend:?}");
         for (again, message) in again.messages.iter().zip(as_asked(request, backend).messages) {
@@ -107,7 +107,7 @@ fn halves_of_characters_are_mended() {
         assert!(String::from_utf8(body.to_vec()).unwrap().contains("a\u{fffd}"), "{from:?}");
     }
     let embed = Bytes::from_static(br#"{"model":"m","input":"a\ud83d"}"#);
-    assert!(translate(Endpoint::Embeddings, Endpoint::OllamaEmbed, &embed, label(), Ways::default()).is_ok());
+    assert!(translate(Endpoint::Embeddings, Endpoint::OllamaEmbed, &embed, label(), &Ways::default()).is_ok());
     let call = r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"a","function":{"name":"f","arguments":"{\"x\":\"\ud83d\"}"}}]}]}"#;
     assert!(put(Endpoint::ChatCompletions, Dialect::Anthropic, call).is_ok());
     let broken = put(Endpoint::ChatCompletions, Dialect::Ollama, r#"{"messages":["\ud83d"#);
