@@ -6,7 +6,6 @@ import binascii
 import json
 import re
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 # What models do. `fine` and what says nothing else answers in words.
@@ -144,7 +143,3 @@ class FakeCloud:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join(5)
-
-
-def now():
-    return int(time.time())

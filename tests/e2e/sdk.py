@@ -46,7 +46,3 @@ def wait_until_let_go(llama, deadline=5):
 
 def wait_until_busy(llama):
     wait_for(llama.busy_slots, "llama.cpp is busy", 5, pause=0.005)
-
-
-def wait_until_idle(llama):
-    wait_for(lambda: not llama.busy_slots(), "llama.cpp is idle", 10, pause=1.1)
