@@ -136,6 +136,11 @@ impl Endpoint {
         matches!(self, Endpoint::Transcriptions | Endpoint::Translations | Endpoint::ImageEdits)
     }
 
+    /// Whether answers to it say how fast a backend reads prompts: where tokens are counted, nothing is read.
+    pub fn is_read_by_model(self) -> bool {
+        self.is_chat() || self.is_embedding() || self == Endpoint::Completions
+    }
+
     /// Whether a whole answer is JSON. Sounds are none, and transcripts need not be.
     pub fn answers_json(self) -> bool {
         !self.is_form() && self != Endpoint::Speech

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::asking::{Asked, NotAsked};
 use super::lesson::Sent;
+use super::notes::TOKEN_COUNT;
 use super::outcome::{Answer, Miss, Step};
 use super::waiting::Grant;
 use super::{Ask, Gateway, left};
@@ -100,6 +101,7 @@ impl Gateway {
         comes_back && keeps_away()
     }
 
+    /// Tries one of our own backends, up to its first byte.
     async fn attempt_here(&self, mut lease: InFlight, step: &Step, ask: &Ask<'_>) -> Result<Answer, Miss> {
         let asked = ask.asked;
         if asked.stream {
@@ -132,6 +134,10 @@ impl Gateway {
                 return Err(miss);
             }
         };
+        if reply.headers().contains_key(TOKEN_COUNT) {
+            // The backend was not asked: it has proved nothing, and taught nothing.
+            return first_byte(reply, started, step.deadline).await;
+        }
         let status = reply.status();
         if status.is_server_error() {
             // What it has never learned to do is no trouble that passes.
@@ -167,7 +173,7 @@ impl Gateway {
         lease.answered(answer.ttft, !status.is_client_error());
         lease.flows();
         answer.lease = Some(lease);
-        if status.is_success() {
+        if status.is_success() && ask.request.endpoint.is_read_by_model() {
             answer.lesson = Some(sent.answered(ask.prefix, answer.ttft));
         }
         Ok(answer)
