@@ -24,4 +24,7 @@ pub use observe::{Observed, Observer, ReplyKind, Usage};
 pub use prefix::{Named, prefix_of};
 pub use splice::splice;
 pub use tally::{UsageSieve, asking_for_usage};
-pub use translate::{Flow, Translated, Translation, Untranslated, Ways, count_told, prompt_bytes, translate};
+pub use translate::{
+    Flow, Translated, Translation, Untranslated, Ways, answer_to_nothing, count_told, failure_in, prompt_bytes,
+    translate,
+};

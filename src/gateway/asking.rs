@@ -6,6 +6,7 @@ use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use tokio::time::Instant;
 
+use super::cost::COST;
 use super::notes::{LEFT_OUT, TOKEN_COUNT};
 use super::outcome::{Miss, Step};
 use super::scrub::Scrub;
@@ -28,6 +29,18 @@ pub(super) struct Asked {
     pub(super) reply: Reply,
     /// What a translated answer says was used, once it is over.
     pub(super) tally: Option<Tally>,
+    /// The backend was not asked: it has proved nothing, and taught nothing.
+    pub(super) is_ours: bool,
+}
+
+impl Asked {
+    fn by_backend(reply: Reply, tally: Option<Tally>) -> Self {
+        Asked { reply, tally, is_ours: false }
+    }
+
+    fn by_us(reply: Reply) -> Self {
+        Asked { reply, tally: None, is_ours: true }
+    }
 }
 
 /// Why there is no reply.
@@ -60,13 +73,25 @@ impl Gateway {
         match entry.spec.kind.speech(ask.request.endpoint) {
             Speech::Relayed => asking.relay().await,
             // Engines that have another's endpoint beside their own take no notice there of what the answer is to look like.
-            Speech::RelayedOr(instead) if entry.lacks(ask.request.endpoint) || ask.asked.needs.json_mode => {
+            Speech::RelayedOr(instead)
+                if entry.lacks(ask.request.endpoint) || ask.asked.needs.json_mode && asking.is_local() =>
+            {
                 asking.translate(instead).await
             }
             Speech::RelayedOr(instead) => {
-                let relayed = asking.relay().await?;
+                let mut relayed = asking.relay().await?;
                 if !has_no_such_endpoint(relayed.reply.status()) {
                     return Ok(relayed);
+                }
+                if !asking.is_local() {
+                    // A vendor says the same of a model, a file or a prompt that it does not know; only then with a word.
+                    let (parts, body) = relayed.reply.into_parts();
+                    let body = asking.whole(body, MOST_ERROR).await?;
+                    let said = Fault::told(parts.status, &body);
+                    relayed.reply = Reply::from_parts(parts, full(body));
+                    if !matches!(&*said.code, "backend_error" | "unknown_url" | "not_found") {
+                        return Ok(relayed);
+                    }
                 }
                 let translated = asking.translate(instead).await?;
                 // Else it was the model that it did not know.
@@ -94,6 +119,10 @@ impl Asking<'_> {
         &self.step.planned.served.id
     }
 
+    fn is_local(&self) -> bool {
+        self.entry.spec.kind.locality() == Locality::Local
+    }
+
     async fn relay(&self) -> Result<Asked, NotAsked> {
         let Ask { request, asked, .. } = self.ask;
         let body = dialect::splice(&request.body, &asked.model_at, self.model());
@@ -101,14 +130,14 @@ impl Asking<'_> {
         let hides_usage = asking.is_some();
         let reply = self.send(request.endpoint, asking.unwrap_or(body), false).await?;
         if !reply.status().is_success() {
-            return Ok(Asked { reply: self.shaped(reply).await?, tally: None });
+            return Ok(Asked::by_backend(self.shaped(reply).await?, None));
         }
         if hides_usage && is_stream(&reply) {
             let (parts, body) = reply.into_parts();
             let (body, tally) = super::translated::without_usage(body);
-            return Ok(Asked { reply: Reply::from_parts(parts, body), tally: Some(tally) });
+            return Ok(Asked::by_backend(Reply::from_parts(parts, body), Some(tally)));
         }
-        Ok(Asked { reply, tally: None })
+        Ok(Asked::by_backend(reply, None))
     }
 
     /// An error in the client's shape, where the backend has the endpoint of another's dialect but errors of its own.
@@ -140,6 +169,11 @@ impl Asking<'_> {
             created: self.gateway.clock.unix_seconds(),
             include_usage: false,
         };
+        if let Some(answer) = dialect::answer_to_nothing(request.endpoint, &request.body, &label) {
+            let mut reply = Reply::new(full(answer));
+            reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+            return Ok(Asked::by_us(reply));
+        }
         let ways = backend::ways(&self.entry.spec);
         let began = Instant::now();
         let translated = dialect::translate(request.endpoint, instead, &request.body, label, &ways);
@@ -158,7 +192,11 @@ impl Asking<'_> {
         let Ask { request, asked, .. } = self.ask;
         let (id, client, model, stream) = (&request.id, &request.headers, self.model(), asked.stream);
         let question = Question { endpoint, model, id, client, body, stream, is_translated };
-        let reply = self.exchange(backend::request(&self.entry.spec, question)).await?;
+        let mut reply = self.exchange(backend::request(&self.entry.spec, question)).await?;
+        // What Nexus says of itself, no backend says.
+        for name in [TOKEN_COUNT, LEFT_OUT, COST] {
+            reply.headers_mut().remove(name);
+        }
         Ok(match Scrub::of(self.entry.spec.key.as_deref()) {
             Some(scrub) => reply.map(|body| super::translated::scrubbed(body, scrub)),
             None => reply,
@@ -178,7 +216,7 @@ impl Asking<'_> {
         let first = began.elapsed();
         let status = reply.status();
         if status.is_server_error() {
-            return Ok(Asked { reply, tally: None });
+            return Ok(Asked::by_backend(reply, None));
         }
         if !status.is_success() {
             let (parts, body) = reply.into_parts();
@@ -189,7 +227,7 @@ impl Asking<'_> {
             if let Some(seconds) = fault.retry_after {
                 reply.headers_mut().entry(header::RETRY_AFTER).or_insert(seconds.into());
             }
-            return Ok(Asked { reply, tally: None });
+            return Ok(Asked::by_backend(reply, None));
         }
         let comes_as_stream = is_stream(&reply);
         let (parts, body) = reply.into_parts();
@@ -197,10 +235,13 @@ impl Asking<'_> {
         if wants_stream && comes_as_stream {
             let (body, tally) = super::translated::translated(body, translation.flow(), began);
             let reply = with_body(parts, body, translation.content_type(true));
-            return Ok(Asked { reply, tally: Some(tally) });
+            return Ok(Asked::by_backend(reply, Some(tally)));
         }
         let body = self.whole(body, MOST_ANSWER).await?;
         let translation = translation.having_taken(Took { first, total: began.elapsed() });
+        if let Some(fault) = dialect::failure_in(&body) {
+            return Err(Miss::Broken(format!("it reported an error: {}", fault.message)).into());
+        }
         let told = match (wants_stream, comes_as_stream) {
             (true, _) => translation.stream_of_whole(&body),
             (false, true) => translation.whole_of_stream(&body),
@@ -208,7 +249,7 @@ impl Asking<'_> {
         };
         let told = told.map_err(|garbled| Miss::Broken(garbled.to_string()))?;
         let reply = with_body(parts, full(told.body), translation.content_type(wants_stream));
-        Ok(Asked { reply, tally: Some(Tally::of(told.usage)) })
+        Ok(Asked::by_backend(reply, Some(Tally::of(told.usage))))
     }
 
     async fn whole(&self, body: crate::exchange::Body, most: usize) -> Result<Bytes, NotAsked> {
@@ -231,7 +272,7 @@ impl Asking<'_> {
         let headers = reply.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(TOKEN_COUNT, HeaderValue::from_static("estimated"));
-        Asked { reply, tally: None }
+        Asked::by_us(reply)
     }
 }
 

@@ -8,7 +8,6 @@ use tokio::time::Instant;
 
 use super::asking::{Asked, NotAsked};
 use super::lesson::Sent;
-use super::notes::TOKEN_COUNT;
 use super::outcome::{Answer, Miss, Step};
 use super::waiting::Grant;
 use super::{Ask, Gateway, left};
@@ -113,7 +112,7 @@ impl Gateway {
             return Err(Miss::Busy);
         }
         let started = Instant::now();
-        let Asked { reply, tally } = match self.ask(lease.entry(), step, ask).await {
+        let Asked { reply, tally, is_ours } = match self.ask(lease.entry(), step, ask).await {
             Ok(asked) => asked,
             Err(NotAsked::Exchange(ExchangeError::Connect(why))) => {
                 lease.refused();
@@ -134,8 +133,7 @@ impl Gateway {
                 return Err(miss);
             }
         };
-        if reply.headers().contains_key(TOKEN_COUNT) {
-            // The backend was not asked: it has proved nothing, and taught nothing.
+        if is_ours {
             return first_byte(reply, started, step.deadline).await;
         }
         let status = reply.status();
@@ -202,8 +200,10 @@ fn is_our_key_refused(status: StatusCode, entry: &Entry) -> bool {
 }
 
 fn looks_like_json(first: Option<&[u8]>) -> bool {
-    let start = first.unwrap_or_default().iter().find(|byte| !byte.is_ascii_whitespace());
-    matches!(start, Some(b'{' | b'['))
+    let first = first.unwrap_or_default();
+    // Some send white space for as long as they are at work.
+    let start = first.iter().find(|byte| !byte.is_ascii_whitespace());
+    matches!(start, Some(b'{' | b'[')) || !first.is_empty() && start.is_none()
 }
 
 /// Waits for the first byte of the body: until it is there, another candidate may still be tried.

@@ -167,6 +167,8 @@ fn all_missed(missed: &[Missed], trip: &Trip, patience: Duration, endpoint: Endp
         let told = missed.iter().filter_map(Missed::told).map(|load| load.expected_wait());
         return Fault::busy(&trip.asked, whole_seconds(told.min().unwrap_or_default().min(patience)));
     };
+    // What could not be asked says less than what was asked and failed.
+    let last = missed.iter().rfind(|missed| !missed.miss.is_busy() && !missed.miss.is_unfit()).unwrap_or(last);
     match &last.miss {
         Miss::Unfit(fault) => (**fault).clone(),
         Miss::NoEndpoint => Fault::not_implemented(&trip.asked, endpoint, &kinds_having(endpoint)),

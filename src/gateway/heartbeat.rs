@@ -12,7 +12,8 @@ use http::{HeaderValue, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Limited, StreamBody};
 
-use crate::exchange::{Body, Cut, Reply};
+use crate::dialect::Fault;
+use crate::exchange::{Body, Cut, Dialect, Reply};
 
 /// A reply that is still being made.
 pub(super) type Pending = Pin<Box<dyn Future<Output = Reply> + Send>>;
@@ -24,8 +25,8 @@ const BEAT: Bytes = Bytes::from_static(b": waiting\n\n");
 const MOST_BYTES: usize = 1 << 20;
 
 /// A stream that says every so often that there is more to come, and then becomes the reply.
-pub(super) fn stream_of(pending: Pending, every: Duration) -> Reply {
-    let frames = stream::unfold(State::Begun(pending), move |state| step(state, every));
+pub(super) fn stream_of(pending: Pending, every: Duration, dialect: Dialect) -> Reply {
+    let frames = stream::unfold(State::Begun(pending), move |state| step(state, every, dialect));
     let mut reply = Reply::new(StreamBody::new(frames).boxed_unsync());
     let headers = reply.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
@@ -42,7 +43,7 @@ enum State {
 
 type Next = Option<(Result<Frame<Bytes>, Cut>, State)>;
 
-async fn step(mut state: State, every: Duration) -> Next {
+async fn step(mut state: State, every: Duration, dialect: Dialect) -> Next {
     loop {
         state = match state {
             State::Begun(pending) => return beat(pending),
@@ -51,7 +52,7 @@ async fn step(mut state: State, every: Duration) -> Next {
                     biased;
                     reply = &mut pending => match is_stream(&reply) {
                         true => State::Passing(reply.into_body()),
-                        false => return Some((Ok(Frame::data(as_event(reply).await)), State::Over)),
+                        false => return Some((Ok(Frame::data(as_event(reply, dialect).await)), State::Over)),
                     },
                     () = tokio::time::sleep(every) => return beat(pending),
                 }
@@ -72,9 +73,14 @@ fn is_stream(reply: &Reply) -> bool {
 }
 
 /// A reply that is no stream, an error mostly, as one event; its lines stay lines.
-async fn as_event(reply: Reply) -> Bytes {
+async fn as_event(reply: Reply, dialect: Dialect) -> Bytes {
+    let status = reply.status();
     let body = Limited::new(reply.into_body(), MOST_BYTES).collect().await;
     let body = body.map(|whole| whole.to_bytes()).unwrap_or_default();
+    // Clients of other dialects than OpenAI's tell events apart by their names.
+    if !status.is_success() && dialect != Dialect::OpenAi {
+        return Fault::told(status, &body).event(dialect, true);
+    }
     let mut event = BytesMut::with_capacity(body.len() + 16);
     for line in body.split(|byte| *byte == b'\n') {
         event.put_slice(b"data: ");
@@ -106,14 +112,28 @@ mod tests {
     async fn it_beats_until_the_stream_begins_and_never_in_it() {
         let mut reply = Reply::new(full("data: 1\n\ndata: [DONE]\n\n"));
         reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
-        let told = said(stream_of(late(25, reply), Duration::from_secs(10))).await;
+        let told = said(stream_of(late(25, reply), Duration::from_secs(10), Dialect::OpenAi)).await;
         assert_eq!(told, ": waiting\n\n: waiting\n\n: waiting\n\ndata: 1\n\ndata: [DONE]\n\n");
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_error_becomes_one_event() {
         let reply = Reply::new(full("{\n  \"error\": {}\r\n}"));
-        let told = said(stream_of(late(1, reply), Duration::from_secs(10))).await;
+        let told = said(stream_of(late(1, reply), Duration::from_secs(10), Dialect::OpenAi)).await;
         assert_eq!(told, ": waiting\n\ndata: {\ndata:   \"error\": {}\ndata: }\n\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_error_is_an_event_that_its_client_looks_for() {
+        let fault = Fault::busy("m", 3);
+        for (dialect, begins) in
+            [(Dialect::Anthropic, "event: error\ndata: {\"type\":\"error\""), (Dialect::Responses, "event: error\n")]
+        {
+            let mut reply = Reply::new(full(fault.body(dialect)));
+            *reply.status_mut() = fault.status;
+            let told = said(stream_of(late(1, reply), Duration::from_secs(10), dialect)).await;
+            let event = told.strip_prefix(": waiting\n\n").expect("it waited");
+            assert!(event.starts_with(begins) && event.contains("is taken"), "{told}");
+        }
     }
 }

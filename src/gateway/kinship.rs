@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 
-use crate::fleet::{Identity, Likeness, Model};
+use crate::fleet::{Identity, Kind, Likeness, Locality, Model};
 use crate::mesh::Peers;
 use crate::registry::Snapshot;
 
@@ -47,7 +47,11 @@ impl Named {
         let may_leave_out_tuning = self.is_described || other.is_described;
         let is_known = one.size.is_some() && one.quantisation.is_some();
         one.likeness(two) == Likeness::Same
-            || may_leave_out_tuning && is_known && one.is_same_variant(two) && one.may_mean(two)
+            || may_leave_out_tuning
+                && is_known
+                && one.is_same_variant(two)
+                && one.may_mean(two)
+                && one.may_be_tuned_alike(two)
     }
 }
 
@@ -67,8 +71,12 @@ impl Kin {
         if is_same_there && known.here.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, here)) {
             return known;
         }
-        let ours = here.entries.iter().flat_map(|entry| entry.condition().models.clone());
+        // What a vendor serves is asked for by its own name, and nobody is sent there by another.
+        let is_local = |kind: Kind| kind.locality() == Locality::Local;
+        let ours = here.entries.iter().filter(|entry| is_local(entry.spec.kind));
+        let ours = ours.flat_map(|entry| entry.condition().models.clone());
         let theirs = peers.into_iter().flat_map(|peers| &peers.list).flat_map(|peer| &peer.backends);
+        let theirs = theirs.filter(|backend| is_local(backend.about.kind));
         let all = ours.chain(theirs.flat_map(|backend| backend.models.iter().cloned()));
         let mut made = Kinship::of(all, &known.read);
         (made.merges, made.here, made.there) = (self.merges, Some(here.clone()), peers.cloned());
@@ -124,7 +132,8 @@ impl Kinship {
         let Some(family) = self.families.get(&asked.family) else { return Vec::new() };
         let meant: Vec<&Named> = family.iter().filter(|named| asked.may_mean(&named.identity)).collect();
         let Some(first) = meant.first() else { return Vec::new() };
-        let is_one = meant.iter().all(|other| other.identity.is_same_variant(&first.identity));
+        let is_alike = |one: &Identity, two: &Identity| one.is_same_variant(two) && one.may_be_tuned_alike(two);
+        let is_one = meant.iter().all(|other| is_alike(&other.identity, &first.identity));
         let mut ids: Vec<Arc<str>> = match is_one || self.merges {
             true => meant.iter().map(|named| named.id.clone()).collect(),
             false => Vec::new(),
@@ -231,6 +240,10 @@ mod tests {
         let mut two = kinship(&[model("llama3.2:1b", "1.2B", "Q8_0", ""), model("llama3.2:3b", "3.2B", "Q4_K_M", "")]);
         assert_eq!(others(&two, "llama3.2"), [] as [&str; 0], "which of them?");
         assert_eq!(others(&two, "Llama-3.2-3B"), ["llama3.2:3b"]);
+        let base = model("llama3.2:3b-text-q4_K_M", "3.2B", "Q4_K_M", "");
+        let tuned = kinship(&[base, model(FILE, "", "", "")]);
+        assert_eq!(others(&tuned, "Llama-3.2-3B"), [] as [&str; 0], "tuned or not?");
+        assert_eq!(others(&tuned, FILE), [] as [&str; 0]);
         two.merges = true;
         assert_eq!(others(&two, "llama3.2"), ["llama3.2:1b", "llama3.2:3b"]);
     }

@@ -35,7 +35,7 @@ use tokio_util::sync::CancellationToken;
 use crate::budget::price::Prices;
 use crate::dialect::{self, Inspection};
 use crate::env::{Clock, Dice, Env, HttpExchange};
-use crate::exchange::{Dialect, Origin, Refusal, Reply, Request, RequestId, Serve};
+use crate::exchange::{Dialect, Endpoint, Origin, Refusal, Reply, Request, RequestId, Serve};
 use crate::fleet::{Load, Prefix};
 use crate::mesh::Mesh;
 use crate::queue::Queue;
@@ -144,7 +144,9 @@ impl Gateway {
         let mut pending: heartbeat::Pending = Box::pin(async move { self.respond(&request).await });
         match tokio::time::timeout(every, &mut pending).await {
             Ok(reply) => reply,
-            Err(_) if asks_for_a_stream(&asked) => notes::on_waiting(heartbeat::stream_of(pending, every), &id),
+            Err(_) if asks_for_a_stream(&asked) => {
+                notes::on_waiting(heartbeat::stream_of(pending, every, asked.endpoint.dialect()), &id)
+            }
             Err(_) => pending.await,
         }
     }
@@ -320,7 +322,9 @@ impl Gateway {
         let held =
             reply::Held { lease: answer.lease.take(), away: answer.away.take(), lesson: answer.lesson.take(), slot };
         let bounds = reply::Bounds { patience: self.manner.patience, cutting: self.cutting.clone() };
-        let to = reply::To { dialect: request.endpoint.dialect(), is_entry };
+        let endpoint = request.endpoint;
+        let tells_its_end = endpoint.is_chat() || endpoint == Endpoint::Completions;
+        let to = reply::To { dialect: endpoint.dialect(), is_entry, tells_its_end };
         reply::pass_on(answer, headers, trip, held, bounds, to)
     }
 }

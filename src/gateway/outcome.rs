@@ -80,6 +80,12 @@ impl Miss {
         matches!(self, Miss::Broken(_) | Miss::Status(_))
     }
 
+    /// Whether nothing was asked of the backend, since it could not have been.
+    pub(super) fn is_unfit(&self) -> bool {
+        matches!(self, Miss::Unfit(_) | Miss::NoEndpoint)
+            || matches!(self, Miss::Refused(Refusal { reason: RefusalReason::Unfit, .. }))
+    }
+
     /// Whether no first byte came in time, here or at a peer.
     pub(super) fn is_late(&self) -> bool {
         matches!(self, Miss::Silent(_) | Miss::Refused(Refusal { reason: RefusalReason::Late, .. }))

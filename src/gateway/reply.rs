@@ -50,6 +50,8 @@ pub(super) struct To {
     pub(super) dialect: Dialect,
     /// They are a client, and no peer.
     pub(super) is_entry: bool,
+    /// Streams of what they asked end with an event that says so.
+    pub(super) tells_its_end: bool,
 }
 
 /// The reply with these headers. At the entry a stream that breaks off ends with an error event; between peers it breaks
@@ -73,6 +75,7 @@ pub(super) fn pass_on(answer: Answer, headers: HeaderMap, trip: Trip, held: Held
         dialect: to.dialect,
         is_stream,
         speaks_events: is_stream && to.is_entry,
+        tells_its_end: to.tells_its_end,
         is_success: parts.status.is_success(),
         patience: bounds.patience,
         last_byte: now,
@@ -96,6 +99,8 @@ struct Passing {
     dialect: Dialect,
     is_stream: bool,
     speaks_events: bool,
+    /// A stream that ends without saying so was cut.
+    tells_its_end: bool,
     is_success: bool,
     patience: Duration,
     last_byte: Instant,
@@ -190,7 +195,7 @@ impl Passing {
 
     /// Whether a stream ends without a word about its end: a backend that dies may close its connection in order.
     fn is_short(&self) -> bool {
-        self.observer.as_ref().is_some_and(|observer| !observer.is_complete())
+        self.tells_its_end && self.observer.as_ref().is_some_and(|observer| !observer.is_complete())
     }
 
     fn is_done(&self) -> bool {

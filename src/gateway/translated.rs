@@ -32,7 +32,7 @@ pub(super) fn scrubbed(inner: Body, scrub: Scrub) -> Body {
 
 fn changed(inner: Body, change: impl Change) -> (Body, Tally) {
     let tally = Tally::default();
-    let body = Changing { inner, change, tally: tally.clone(), ended: false };
+    let body = Changing { inner, change, tally: tally.clone(), ended: false, cut: None };
     (body.boxed_unsync(), tally)
 }
 
@@ -109,6 +109,8 @@ struct Changing<C> {
     change: C,
     tally: Tally,
     ended: bool,
+    /// Why it ends, once what is there has been told.
+    cut: Option<Cut>,
 }
 
 impl<C: Change> http_body::Body for Changing<C> {
@@ -116,6 +118,9 @@ impl<C: Change> http_body::Body for Changing<C> {
     type Error = Cut;
 
     fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if let Some(cut) = self.cut.take() {
+            return Poll::Ready(Some(Err(cut)));
+        }
         while !self.ended {
             let frame = ready!(Pin::new(&mut self.inner).poll_frame(context));
             let mut out = Vec::new();
@@ -130,7 +135,11 @@ impl<C: Change> http_body::Body for Changing<C> {
             self.ended = !matches!(goes_on, Ok(true));
             self.tally.set(self.change.usage());
             if let Err(cut) = goes_on {
-                return Poll::Ready(Some(Err(cut)));
+                // What had come whole before it is told first.
+                if out.is_empty() {
+                    return Poll::Ready(Some(Err(cut)));
+                }
+                self.cut = Some(cut);
             }
             if !out.is_empty() {
                 return Poll::Ready(Some(Ok(Frame::data(out.into()))));
@@ -140,6 +149,6 @@ impl<C: Change> http_body::Body for Changing<C> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended
+        self.ended && self.cut.is_none()
     }
 }

@@ -170,15 +170,17 @@ impl Turns {
     pub(super) fn missed(&mut self, step: Step, miss: Miss) -> &Missed {
         if miss.is_busy() {
             self.refusals += u32::from(matches!(miss, Miss::Refused(_)));
-        } else {
+        } else if !miss.is_unfit() {
             self.count(&step.planned.model);
         }
         if miss.may_pass() {
             self.again.push_back(step.planned.clone());
         }
         if miss.speaks_for_its_peer() {
-            let is_the_same =
-                |other: &route::Step| other.model == step.planned.model && same_peer(&other.place, &step.planned.place);
+            // The peer was asked for the model by the name that it has there.
+            let is_the_same = |other: &route::Step| {
+                other.served.id == step.planned.served.id && same_peer(&other.place, &step.planned.place)
+            };
             self.queue.retain(|other| !is_the_same(other));
             self.passed_over.retain(|other| !is_the_same(other));
         }

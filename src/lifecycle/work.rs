@@ -34,9 +34,17 @@ const NEWS_TRAVEL: Duration = Duration::from_secs(3);
 /// How often it is looked whether requests have ended.
 const COUNT_EVERY: Duration = Duration::from_millis(20);
 
+/// The name by which a backend lists what it also knows as `model`: Ollama's tag may be left out.
+fn listed(entry: &Entry, model: &str) -> String {
+    let (models, latest) = (&entry.condition().models, format!("{model}:latest"));
+    let has = |name: &str| models.iter().any(|known| known.id == name);
+    if !has(model) && has(&latest) { latest } else { model.to_owned() }
+}
+
 impl Lifecycle {
     /// Begins to load `model` on a backend of this peer.
     pub(super) async fn load_here(&self, entry: &Arc<Entry>, model: &str, pull: bool) -> Result<Operation, Objection> {
+        let model = &*listed(entry, model);
         let (running, standing) = self.begin(entry, model, OperationKind::Load, pull).await?;
         let known = entry.condition().models.iter().find(|known| known.id == model).cloned();
         let model = known.unwrap_or_else(|| Arc::new(Model::named(model)));
@@ -71,6 +79,7 @@ impl Lifecycle {
         model: &str,
         drain: bool,
     ) -> Result<Operation, Objection> {
+        let model = &*listed(entry, model);
         let (running, standing) = self.begin(entry, model, OperationKind::Unload, false).await?;
         if standing.is_none_or(|standing| standing.residency != Residency::Loaded) {
             self.0.book.forget(&running);

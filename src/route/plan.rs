@@ -95,13 +95,13 @@ pub fn plan(intent: &Intent, chain: &Chain, rules: &Rules, world: &World, chance
     let mut steps = Vec::new();
     for member in &mut members {
         let ranked = strategy::rank(std::mem::take(&mut member.kept), rules, intent, chance);
-        steps.extend(ranked.into_iter().map(|ranked| step(member, ranked)));
+        steps.extend(ranked.into_iter().map(|ranked| step(member, ranked, rules)));
     }
     if steps.is_empty() && intent.mode == TierMode::Flexible {
         for member in &members {
             let mut ranked = strategy::rank(member.below.clone(), rules, intent, chance);
             ranked.sort_by_key(|ranked| (ranked.candidate.suspect, Reverse(ranked.candidate.tier)));
-            steps.extend(ranked.into_iter().map(|ranked| step(member, ranked)));
+            steps.extend(ranked.into_iter().map(|ranked| step(member, ranked, rules)));
         }
     } else {
         rejections.extend(members.iter().flat_map(too_low));
@@ -153,6 +153,7 @@ fn members<'w>(
         let floors = own.floors.stricter(entry);
         let mut member = Member { model: &offer.model, fallback, floors, kept: Vec::new(), below: Vec::new() };
         for candidate in &offer.candidates {
+            let floors = floors_there(floors, model, candidate, rules);
             match stage::objection(candidate, intent, floors) {
                 None => member.kept.push(candidate),
                 Some(Why::BelowTier { .. }) if Some(candidate.tier) >= entry.tier => member.below.push(candidate),
@@ -175,11 +176,20 @@ fn too_low<'a>(member: &'a Member<'_>) -> impl Iterator<Item = Rejection> + 'a {
     })
 }
 
-fn step(member: &Member<'_>, ranked: Ranked<'_>) -> Step {
+/// A model that goes by another name at a place is under the policies of that name as well.
+fn floors_there(floors: Floors, model: &str, candidate: &Candidate, rules: &Rules) -> Floors {
+    match candidate.model.id == model {
+        true => floors,
+        false => floors.stricter(rules.demand_of(&candidate.model.id).floors),
+    }
+}
+
+fn step(member: &Member<'_>, ranked: Ranked<'_>, rules: &Rules) -> Step {
     let Ranked { candidate, score, estimate, worth } = ranked;
     let has = candidate.tier;
-    let downgraded = member.floors.tier.filter(|wanted| has < *wanted).map(|wanted| (wanted, has));
-    let tier = if downgraded.is_some() { Some(has) } else { member.floors.tier };
+    let floors = floors_there(member.floors, member.model, candidate, rules);
+    let downgraded = floors.tier.filter(|wanted| has < *wanted).map(|wanted| (wanted, has));
+    let tier = if downgraded.is_some() { Some(has) } else { floors.tier };
     Step {
         place: candidate.place.clone(),
         model: member.model.clone(),
@@ -194,6 +204,6 @@ fn step(member: &Member<'_>, ranked: Ranked<'_>) -> Step {
         residency: candidate.residency,
         downgraded,
         zone: candidate.effective_zone(),
-        floors: Floors { zone: member.floors.zone, tier },
+        floors: Floors { zone: floors.zone, tier },
     }
 }

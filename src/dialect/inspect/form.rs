@@ -74,7 +74,8 @@ fn field(body: &[u8], start: usize, end: usize) -> Option<(&[u8], std::ops::Rang
     let part = &body[start..end];
     let head = memmem::find(part, b"\r\n\r\n")?;
     let value = start + head + 4..end.checked_sub(2).filter(|_| part.ends_with(b"\r\n"))?;
-    let name_at = memmem::find(&part[..head], b"name=\"")? + 6;
+    let at_once = part[..head].starts_with(b"name=\"").then_some(0);
+    let name_at = at_once.or_else(|| Some(memmem::find(&part[..head], b" name=\"")? + 1))? + 6;
     let name = &part[name_at..head];
     let name = &name[..memchr::memchr(b'"', name)?];
     (value.start <= value.end).then_some((name, value))

@@ -112,6 +112,9 @@ impl Flow {
 
     /// How long the answer took, for dialects that tell; to be said before its end.
     pub fn took(&mut self, took: Took) {
+        if !self.is_begun {
+            return;
+        }
         // Usage is told at the end, so this writes nothing.
         let spoken = Spoken { took: Some(took), ..Spoken::default() };
         self.encoder.event(ChatEvent::Usage(spoken), &mut Vec::new());
@@ -140,7 +143,7 @@ fn last_words(fault: &Fault, from: Endpoint, is_first: bool) -> Bytes {
 }
 
 /// What a backend that sends `data` says went wrong, if it is that.
-fn failure(data: &[u8]) -> Option<Fault> {
+pub fn failure(data: &[u8]) -> Option<Fault> {
     let start = data.trim_ascii_start();
     let may_be = start.starts_with(b"{\"error\"") || memchr::memmem::find(data, b"\"error\"").is_some();
     if !may_be {

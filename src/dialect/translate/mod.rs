@@ -5,6 +5,7 @@ mod count;
 mod embed;
 mod flow;
 mod interject;
+mod load;
 mod pair;
 #[cfg(test)]
 mod tests;
@@ -17,7 +18,8 @@ use super::observe::Usage;
 use crate::exchange::{Dialect, Endpoint};
 
 pub use count::{prompt_bytes, told as count_told};
-pub use flow::Flow;
+pub use flow::{Flow, failure as failure_in};
+pub use load::answer_to_nothing;
 
 /// What backends of one kind do in their own way.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

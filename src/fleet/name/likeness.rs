@@ -58,6 +58,12 @@ impl Identity {
         size && self.quantisation == other.quantisation
     }
 
+    /// Whether both may be tuned to follow instructions: one says so, and the other says nothing or the same.
+    pub fn may_be_tuned_alike(&self, other: &Identity) -> bool {
+        let (one, two) = (Flavour::of(self).tuning, Flavour::of(other).tuning);
+        one == two || one.or(two) == Some("instruct") && (one.is_none() || two.is_none())
+    }
+
     /// Flavours contradict where they differ, but instruct is open against nothing said.
     fn flavour_against(&self, other: &Identity) -> Fit {
         let (one, two) = (Flavour::of(self), Flavour::of(other));

@@ -63,3 +63,15 @@ async fn ollamas_clients_see_what_models_are_made_of() {
     let pull = near.client().post("/api/pull", r#"{"model":"x"}"#).whole().await;
     assert_eq!((pull.status, pull.json()["error"].is_string()), (501, true));
 }
+
+/// A policy by one name of a model holds for it under every other.
+#[tokio::test]
+async fn no_other_name_of_a_model_leads_around_its_policy() {
+    let backend = ollama("llama3.2:3b", "3.2B").await;
+    let policy = "[[routing.policies]]\nmodel_pattern = 'llama3.2*'\nprivacy = 'restricted'\n";
+    let node = TestNode::start(&(backend.entry("open", "type = 'ollama'\nzone = 'open'") + policy)).await;
+    for name in ["llama3.2:3b", FILE, "meta-llama/Llama-3.2-3B-Instruct"] {
+        node.chat(name).await.error(503, "service_unavailable", "service_unavailable");
+    }
+    assert_eq!(backend.calls(), 0);
+}
