@@ -32,6 +32,58 @@ pub fn request(from: Endpoint, data: &[u8]) {
     }
 }
 
+/// Puts a request for embeddings to every backend that makes them, and reads it as an answer.
+pub fn embed(data: &[u8]) {
+    let from = [
+        Endpoint::Embeddings,
+        Endpoint::OllamaEmbed,
+        Endpoint::OllamaEmbeddings,
+        Endpoint::EmbedContent,
+        Endpoint::BatchEmbedContents,
+    ];
+    between(&from, &[Endpoint::Embeddings, Endpoint::OllamaEmbed, Endpoint::BatchEmbedContents], data);
+}
+
+/// The same for counting tokens.
+pub fn count(data: &[u8]) {
+    between(&[Endpoint::CountTokens, Endpoint::CountContent], &[Endpoint::CountTokens, Endpoint::CountContent], data);
+}
+
+fn between(from: &[Endpoint], to: &[Endpoint], data: &[u8]) {
+    let body = Bytes::copy_from_slice(data);
+    for (from, to) in from.iter().flat_map(|from| to.iter().map(move |to| (*from, *to))) {
+        let _ = nexus::dialect::prompt_bytes(from, data);
+        if let Ok(asked) = translate(from, to, &body, label(), &Ways::default()) {
+            let _ = asked.translation.whole(data);
+        }
+    }
+}
+
+/// What routing reads of a body, at every endpoint.
+pub fn inspect(data: &[u8]) {
+    let body = Bytes::copy_from_slice(data);
+    let form = Some("multipart/form-data; boundary=xyz");
+    for endpoint in [
+        Endpoint::ChatCompletions,
+        Endpoint::Completions,
+        Endpoint::Embeddings,
+        Endpoint::Responses,
+        Endpoint::Messages,
+        Endpoint::OllamaChat,
+        Endpoint::OllamaGenerate,
+        Endpoint::GenerateContent,
+        Endpoint::CountContent,
+        Endpoint::Rerank,
+        Endpoint::Transcriptions,
+    ] {
+        let named = endpoint.names_model_in_path().then_some("m");
+        let content_type = if endpoint.is_form() { form } else { None };
+        if let Ok(found) = nexus::dialect::inspect(endpoint, named, content_type, &body) {
+            let _ = nexus::dialect::splice(&body, &found.model_at, "another");
+        }
+    }
+}
+
 fn translations(backend: Endpoint) -> impl Iterator<Item = Translation> {
     CLIENTS.iter().map(move |(client, asking)| {
         let asking = Bytes::from_static(asking.as_bytes());

@@ -158,7 +158,8 @@ impl Asking<'_> {
     /// Whether the backend must say what its stream used though the client does not ask: where that is paid for.
     fn wants_usage(&self) -> bool {
         let is_paid = self.entry.spec.kind.locality() == Locality::Cloud;
-        is_paid && self.ask.asked.stream && self.ask.request.endpoint == Endpoint::ChatCompletions
+        let may_tell = matches!(self.ask.request.endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
+        is_paid && self.ask.asked.stream && may_tell
     }
 
     async fn translate(&self, instead: Endpoint) -> Result<Asked, NotAsked> {

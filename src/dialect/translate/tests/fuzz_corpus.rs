@@ -3,14 +3,60 @@
 use super::hostile::{survive_reply, survive_request};
 use super::*;
 
-/// The files of a target, each with its name.
+/// The files of a target that has all cases, each with its name.
 fn corpus(target: &str) -> Vec<(String, Vec<u8>)> {
+    let files = files(target);
+    assert!(files.len() >= REPLIES.len(), "{target}");
+    files
+}
+
+fn files(target: &str) -> Vec<(String, Vec<u8>)> {
     let folder = format!("{}/fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
     let entries = std::fs::read_dir(&folder).unwrap_or_else(|error| panic!("{folder}: {error}"));
     let paths = entries.map(|entry| entry.unwrap().path());
-    let files: Vec<_> = paths.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap())).collect();
-    assert!(files.len() >= REPLIES.len(), "{folder}");
-    files
+    paths.map(|path| (path.display().to_string(), std::fs::read(&path).unwrap())).collect()
+}
+
+#[test]
+fn what_is_no_chat_is_survived_too() {
+    let embeds = [
+        Endpoint::Embeddings,
+        Endpoint::OllamaEmbed,
+        Endpoint::OllamaEmbeddings,
+        Endpoint::EmbedContent,
+        Endpoint::BatchEmbedContents,
+    ];
+    let counts = [Endpoint::CountTokens, Endpoint::CountContent];
+    for (target, from, to) in [
+        ("request_embed", &embeds[..], [Endpoint::Embeddings, Endpoint::BatchEmbedContents]),
+        ("request_count", &counts[..], counts),
+    ] {
+        for (name, body) in files(target) {
+            let body = Bytes::from(body);
+            let mut fits = 0;
+            for (from, to) in from.iter().flat_map(|from| to.map(|to| (*from, to))) {
+                if let Ok(asked) = translate(from, to, &body, label(), &Ways::default()) {
+                    fits += 1;
+                    let _ = asked.translation.whole(&body);
+                }
+            }
+            assert_eq!(fits == 0, name.ends_with("reply.json"), "{name}");
+        }
+    }
+}
+
+#[test]
+fn routing_reads_every_body_of_the_corpus() {
+    let form = Some("multipart/form-data; boundary=xyz");
+    for (name, body) in files("inspect") {
+        let body = Bytes::from(body);
+        let look = |endpoint: Endpoint| {
+            let named = endpoint.names_model_in_path().then_some("m");
+            crate::dialect::inspect(endpoint, named, if endpoint.is_form() { form } else { None }, &body)
+        };
+        let all = [Endpoint::ChatCompletions, Endpoint::Responses, Endpoint::GenerateContent, Endpoint::Transcriptions];
+        assert!(all.into_iter().any(|endpoint| look(endpoint).is_ok()), "{name}");
+    }
 }
 
 #[test]

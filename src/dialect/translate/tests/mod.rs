@@ -6,6 +6,7 @@ mod exceptions;
 mod faults;
 mod fuzz_corpus;
 mod hostile;
+mod quirks;
 mod replies;
 mod requests;
 mod strange;
