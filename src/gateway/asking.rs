@@ -60,11 +60,12 @@ impl From<Miss> for NotAsked {
 }
 
 impl Gateway {
-    /// Asks `entry`, in whatever words it understands.
+    /// Asks `entry`, in whatever words it understands. What is translated is on the heap: most requests are not, and should not
+    /// carry room for it.
     pub(super) async fn ask(&self, entry: &Entry, step: &Step, ask: &Ask<'_>) -> Result<Asked, NotAsked> {
         let asking = Asking { gateway: self, entry, step, ask };
         if let Some(own) = entry.spec.prefers(ask.request.endpoint) {
-            match asking.translate(own).await {
+            match Box::pin(asking.translate(own)).await {
                 // What its own dialect has no word for is asked without its wishes.
                 Err(NotAsked::Miss(Miss::Unfit(_))) => {}
                 asked => return asked,
@@ -76,7 +77,7 @@ impl Gateway {
             Speech::RelayedOr(instead)
                 if entry.lacks(ask.request.endpoint) || ask.asked.needs.json_mode && asking.is_local() =>
             {
-                asking.translate(instead).await
+                Box::pin(asking.translate(instead)).await
             }
             Speech::RelayedOr(instead) => {
                 let mut relayed = asking.relay().await?;
@@ -93,14 +94,14 @@ impl Gateway {
                         return Ok(relayed);
                     }
                 }
-                let translated = asking.translate(instead).await?;
+                let translated = Box::pin(asking.translate(instead)).await?;
                 // Else it was the model that it did not know.
                 if translated.reply.status().is_success() {
                     entry.has_no(ask.request.endpoint);
                 }
                 Ok(translated)
             }
-            Speech::Translated(instead) => asking.translate(instead).await,
+            Speech::Translated(instead) => Box::pin(asking.translate(instead)).await,
             Speech::Estimated => Ok(asking.estimate()),
             Speech::Never => Err(Miss::NoEndpoint.into()),
         }

@@ -7,6 +7,7 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 
 use super::asking::{Asked, NotAsked};
+use super::cost::is_weighed;
 use super::lesson::Sent;
 use super::outcome::{Answer, Miss, Step};
 use super::waiting::Grant;
@@ -162,12 +163,14 @@ impl Gateway {
             return Err(Miss::Broken("what came is not JSON".to_owned()));
         }
         let model = &step.planned.served;
-        let mut answer = self.weigh(answer, &lease.entry().spec, model, ask, step.deadline).await.inspect_err(
-            |miss| match miss {
+        if is_weighed(&answer, lease.entry(), ask) {
+            let spec = &lease.entry().spec;
+            let weighed = Box::pin(self.weigh(answer, spec, model, ask, step.deadline)).await;
+            answer = weighed.inspect_err(|miss| match miss {
                 Miss::Silent(_) => lease.silent(),
                 _ => lease.broken(),
-            },
-        )?;
+            })?;
+        }
         lease.answered(answer.ttft, !status.is_client_error());
         lease.flows();
         answer.lease = Some(lease);

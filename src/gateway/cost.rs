@@ -11,12 +11,19 @@ use super::{Ask, Gateway};
 use crate::dialect::{Observer, ReplyKind, Usage};
 use crate::exchange::full;
 use crate::fleet::{BackendSpec, Locality, Model};
+use crate::registry::Entry;
 
 /// USD with four decimals.
 pub(super) const COST: HeaderName = HeaderName::from_static("x-nexus-cost-estimated");
 
 /// The largest answer that is read whole for what it cost.
 const MOST_BYTES: usize = 64 << 20;
+
+/// Whether what an answer costs can be told in its head.
+pub(super) fn is_weighed(answer: &Answer, entry: &Entry, ask: &Ask<'_>) -> bool {
+    let is_paid = entry.spec.kind.locality() == Locality::Cloud && answer.reply.status().is_success();
+    is_paid && !ask.asked.stream && ask.request.endpoint.answers_json()
+}
 
 impl Gateway {
     /// What `usage` of `model` costs at this backend; `None` where nothing is paid, or nobody knows.
@@ -30,7 +37,7 @@ impl Gateway {
         Some(price.cost_usd(prompt_tokens, completion_tokens, cached, written))
     }
 
-    /// A whole answer of a cloud backend, with what it costs. Others pass as they are.
+    /// A whole answer of a cloud backend, with what it costs.
     ///
     /// # Errors
     /// It broke off.
@@ -42,10 +49,6 @@ impl Gateway {
         ask: &Ask<'_>,
         deadline: Instant,
     ) -> Result<Answer, Miss> {
-        let is_paid = spec.kind.locality() == Locality::Cloud && answer.reply.status().is_success();
-        if !is_paid || ask.asked.stream || !ask.request.endpoint.answers_json() {
-            return Ok(answer);
-        }
         let (parts, body) = answer.reply.into_parts();
         let rest = tokio::time::timeout_at(deadline, Limited::new(body, MOST_BYTES).collect()).await;
         let rest = match rest {
