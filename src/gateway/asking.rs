@@ -171,7 +171,9 @@ impl Asking<'_> {
             created: self.gateway.clock.unix_seconds(),
             include_usage: false,
         };
-        if let Some(answer) = dialect::answer_to_nothing(request.endpoint, &request.body, &label) {
+        if self.ask.asked.needs.prompt_bytes == 0
+            && let Some(answer) = dialect::answer_to_nothing(request.endpoint, &request.body, &label)
+        {
             let mut reply = Reply::new(full(answer));
             reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
             return Ok(Asked::by_us(reply));

@@ -71,13 +71,15 @@ impl Kin {
         if is_same_there && known.here.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, here)) {
             return known;
         }
-        // What a vendor serves is asked for by its own name, and nobody is sent there by another.
-        let is_local = |kind: Kind| kind.locality() == Locality::Local;
-        let ours = here.entries.iter().filter(|entry| is_local(entry.spec.kind));
-        let ours = ours.flat_map(|entry| entry.condition().models.clone());
+        let of = |kind: Kind, model: Arc<Model>| (kind.locality(), model);
+        let ours = here.entries.iter().flat_map(|entry| {
+            let models = entry.condition().models.clone();
+            models.into_iter().map(move |model| of(entry.spec.kind, model))
+        });
         let theirs = peers.into_iter().flat_map(|peers| &peers.list).flat_map(|peer| &peer.backends);
-        let theirs = theirs.filter(|backend| is_local(backend.about.kind));
-        let all = ours.chain(theirs.flat_map(|backend| backend.models.iter().cloned()));
+        let theirs =
+            theirs.flat_map(|backend| backend.models.iter().map(move |model| of(backend.about.kind, model.clone())));
+        let all = ours.chain(theirs);
         let mut made = Kinship::of(all, &known.read);
         (made.merges, made.here, made.there) = (self.merges, Some(here.clone()), peers.cloned());
         let made = Arc::new(made);
@@ -87,21 +89,24 @@ impl Kin {
 }
 
 impl Kinship {
-    fn of(models: impl Iterator<Item = Arc<Model>>, read: &HashMap<(Arc<str>, String), Arc<Identity>>) -> Self {
+    fn of(
+        models: impl Iterator<Item = (Locality, Arc<Model>)>,
+        read: &HashMap<(Arc<str>, String), Arc<Identity>>,
+    ) -> Self {
         let mut kinship = Kinship::default();
-        for model in models {
+        for (locality, model) in models {
+            if locality == Locality::Cloud || model.leaves_the_machine() {
+                // What runs in somebody's cloud is asked for by its own name: it is never taken for what runs here, nor the
+                // other way round.
+                kinship.same.entry(model.id.as_str().into()).or_default();
+                continue;
+            }
             let told = format!("{}/{}", model.weights.parameters, model.weights.quantisation);
             let key = (Arc::from(model.id.as_str()), told);
             if kinship.read.contains_key(&key) {
                 continue;
             }
             let identity = read.get(&key).cloned().unwrap_or_else(|| Arc::new(identity_of(&model)));
-            if model.leaves_the_machine() {
-                // What runs in somebody's cloud is never taken for what runs here, nor the other way round.
-                kinship.same.insert(key.0.clone(), Vec::new());
-                kinship.read.insert(key, identity);
-                continue;
-            }
             let named = Named {
                 id: key.0.clone(),
                 digest: model.weights.digest.clone(),
@@ -199,7 +204,7 @@ mod tests {
     }
 
     fn kinship(models: &[Arc<Model>]) -> Kinship {
-        Kinship::of(models.iter().cloned(), &HashMap::new())
+        Kinship::of(models.iter().map(|model| (Locality::Local, model.clone())), &HashMap::new())
     }
 
     fn others(kinship: &Kinship, name: &str) -> Vec<String> {
@@ -253,6 +258,16 @@ mod tests {
         let kinship = kinship(&[model("big:cloud", "3B", "Q4_0", "d"), model("big:latest", "3B", "Q4_0", "d")]);
         assert_eq!(others(&kinship, "big:cloud"), [] as [&str; 0]);
         assert_eq!(others(&kinship, "big:latest"), [] as [&str; 0]);
+    }
+
+    #[test]
+    fn what_a_vendor_serves_is_asked_for_by_its_own_name() {
+        let (cloud, local) = (model("meta-llama/llama-3.2-3b-instruct", "", "", ""), model(FILE, "", "", ""));
+        let both = [(Locality::Cloud, cloud), (Locality::Local, local)];
+        let kinship = Kinship::of(both.into_iter(), &HashMap::new());
+        assert_eq!(others(&kinship, "meta-llama/llama-3.2-3b-instruct"), [] as [&str; 0]);
+        assert_eq!(others(&kinship, FILE), [] as [&str; 0]);
+        assert_eq!(others(&kinship, "llama3.2:3b"), [FILE]);
     }
 
     #[test]
