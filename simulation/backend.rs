@@ -24,6 +24,7 @@ use self::memory::Memory;
 use self::speech::Speech;
 use crate::book::{Book, Ending, Prompt};
 use crate::host::Machine;
+use crate::vendor::Bills;
 
 /// Where every backend listens.
 pub(crate) const PORT: u16 = 8080;
@@ -39,6 +40,8 @@ pub(crate) struct Character {
     pub(crate) models: Vec<String>,
     /// Whether it is of the zone `open`.
     pub(crate) open: bool,
+    /// Whether it wants money.
+    pub(crate) vendor: bool,
     /// Requests at once.
     pub(crate) slots: usize,
     /// Until the first token.
@@ -82,16 +85,17 @@ pub(crate) struct Scripted {
     slots: Arc<Semaphore>,
     memory: Mutex<Memory>,
     book: Book,
+    bills: Bills,
 }
 
 type Reply = Response<Body>;
 
 impl Scripted {
-    /// A backend that writes what it does into `book`.
-    pub(crate) fn new(character: Character, machine: Machine, book: Book) -> Self {
+    /// A backend that writes what it does into `book`, and what it wants for that into `bills`.
+    pub(crate) fn new(character: Character, machine: Machine, book: Book, bills: Bills) -> Self {
         let slots = Arc::new(Semaphore::new(character.slots));
         let memory = Mutex::new(Memory::new(character.remembers));
-        Scripted { character, machine, mood: watch::Sender::new(Mood::Well), slots, memory, book }
+        Scripted { character, machine, mood: watch::Sender::new(Mood::Well), slots, memory, book, bills }
     }
 
     /// From now on.
@@ -154,12 +158,16 @@ impl Scripted {
         let body = request.into_body().collect().await.map_err(|_| Cut::Backend)?.to_bytes();
         let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
         let model = asked["model"].as_str().unwrap_or_default().to_owned();
-        let mut act = self.book.begin(&id, &model, &self.character.name, self.character.open);
+        let mut act = self.book.begin(&id, &model, &self.character);
+        let messages = asked["messages"].as_array().cloned().unwrap_or_default();
+        let tokens = asked["max_tokens"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(8);
+        if self.character.vendor {
+            self.bills.bill(&id, self.character.owner, memory::tokens(&messages), tokens.into());
+        }
         if self.is(Mood::Hang) || self.is(Mood::Mute) {
             std::future::pending::<()>().await;
         }
         let slot = self.slots.clone().acquire_owned().await.map_err(|_| Cut::Backend)?;
-        let messages = asked["messages"].as_array().cloned().unwrap_or_default();
         let prompt = Prompt { tokens: memory::tokens(&messages), held: self.memory().recall(&messages) };
         act.read(prompt);
         let unread = u32::try_from(prompt.tokens - prompt.held).unwrap_or(u32::MAX);
@@ -171,13 +179,15 @@ impl Scripted {
             }
             Mood::Fail => {
                 act.end(Ending::Broken);
+                self.bills.refund(&id, self.character.owner);
                 return Ok(json_reply(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "error": { "message": "broken" } })));
             }
             _ => {}
         }
-        let tokens = asked["max_tokens"].as_u64().and_then(|count| u32::try_from(count).ok()).unwrap_or(8);
         let streams = asked["stream"].as_bool().unwrap_or(false);
-        let speech = Speech::new(self, messages, model, act, slot, tokens);
+        let tells_usage = self.character.vendor && (!streams || asked["stream_options"]["include_usage"] == true);
+        let usage = tells_usage.then_some(prompt.tokens);
+        let speech = Speech::new(self, messages, model, act, slot, (tokens, usage));
         if streams { Ok(speech.stream()) } else { speech.whole().await }
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::backend::Character;
 use crate::trace;
 
 /// One request as one backend saw it.
@@ -15,6 +16,8 @@ pub(crate) struct Served {
     pub(crate) model: String,
     /// The backend.
     pub(crate) backend: String,
+    /// The peer that owns it.
+    pub(crate) owner: usize,
     /// Whether the backend is of the zone `open`.
     pub(crate) open: bool,
     /// When it arrived.
@@ -53,14 +56,15 @@ pub(crate) struct Book(Arc<Mutex<Vec<Served>>>);
 
 impl Book {
     /// A backend begins to work on a request.
-    pub(crate) fn begin(&self, request: &str, model: &str, backend: &str, open: bool) -> Act {
-        trace::event(format_args!("{backend} begins {request}"));
+    pub(crate) fn begin(&self, request: &str, model: &str, backend: &Character) -> Act {
+        trace::event(format_args!("{} begins {request}", backend.name));
         let mut served = self.lock();
         served.push(Served {
             request: request.to_owned(),
             model: model.to_owned(),
-            backend: backend.to_owned(),
-            open,
+            backend: backend.name.clone(),
+            owner: backend.owner,
+            open: backend.open,
             begun: trace::now(),
             prompt: Prompt::default(),
             over: None,

@@ -68,8 +68,13 @@ impl Claims {
     /// What must be true of what the backends did, beside what the clients got.
     /// `calm`: nothing was wrong with hosts, network and backends, so nothing had to be tried twice.
     pub(crate) fn check_book(&self, served: &[Served], answers: &[Answer], calm: bool) {
-        for act in served.iter().filter(|act| act.open && act.model.starts_with(SECRET)) {
-            self.broken("a restricted request stays", format_args!("{} reached {}", act.request, act.backend));
+        let entries: BTreeMap<&str, usize> =
+            answers.iter().map(|answer| (answer.request.as_str(), answer.entry)).collect();
+        for act in served.iter().filter(|act| act.open) {
+            let entry = entries.get(act.request.as_str()).copied();
+            if holds(act.owner, &act.model) || entry.is_some_and(|entry| holds(entry, &act.model)) {
+                self.broken("a restricted request stays", format_args!("{} reached {}", act.request, act.backend));
+            }
         }
         let mut by_request: BTreeMap<&str, Vec<&Served>> = BTreeMap::new();
         for act in served {
@@ -93,8 +98,18 @@ impl Claims {
 /// Models whose names begin so may be served by backends of the zone `restricted` only.
 pub(crate) const SECRET: &str = "secret";
 
+/// Models that may be served by backends of the zone `restricted` only where peers of even numbers have a say, as entry or as
+/// owner, and where those of odd numbers have.
+pub(crate) const HELD: [&str; 2] = ["held-by-even", "held-by-odd"];
+
+/// Whether the policies of peer `at` demand the zone `restricted` for `model`.
+pub(crate) fn holds(at: usize, model: &str) -> bool {
+    model.starts_with(SECRET) || model == HELD[at % HELD.len()]
+}
+
 /// The tasks that run as long as a node does.
-const LOOPS: [&str; 10] = [
+const LOOPS: [&str; 18] = [
+    "config-watch",
     "discovery-local",
     "discovery-mdns",
     "discovery-peers",
@@ -104,7 +119,14 @@ const LOOPS: [&str; 10] = [
     "mesh-accept",
     "mesh-gossip",
     "mesh-hints",
+    "advisor",
     "whereabouts",
+    "keys",
+    "treasury",
+    "treasury-claims",
+    "ledger",
+    "pulse",
+    "events",
 ];
 
 /// The tasks that keep connections between peers; they come and go with the peers.

@@ -38,7 +38,7 @@ pub(crate) struct Ask {
     /// What is said, last by the client.
     pub(crate) messages: Vec<Value>,
     /// The key to show.
-    pub(crate) key: &'static str,
+    pub(crate) key: String,
     /// Whether to go before others.
     pub(crate) urgent: bool,
 }
@@ -52,7 +52,7 @@ impl Ask {
             tokens,
             leave_after: None,
             messages: vec![json!({ "role": "user", "content": "say something" })],
-            key: ADMIN_TOKEN,
+            key: ADMIN_TOKEN.to_owned(),
             urgent: false,
         }
     }
@@ -68,8 +68,12 @@ impl Ask {
 pub(crate) struct Answer {
     /// The id it went under.
     pub(crate) request: String,
+    /// The peer that was asked.
+    pub(crate) entry: usize,
     /// The model that was asked for.
     pub(crate) model: String,
+    /// The key that was shown.
+    pub(crate) key: String,
     /// Words that were asked for.
     pub(crate) tokens: u32,
     /// HTTP status; 0 where there was none.
@@ -129,7 +133,9 @@ pub(crate) enum End {
 pub(crate) async fn chat(env: &Env, host: &str, request: String, ask: &Ask) -> Answer {
     let mut answer = Answer {
         request,
+        entry: usize::MAX,
         model: ask.model.clone(),
+        key: ask.key.clone(),
         tokens: ask.tokens,
         status: 0,
         peer: None,
@@ -158,7 +164,7 @@ pub(crate) async fn chat(env: &Env, host: &str, request: String, ask: &Ask) -> A
 
 async fn talk(env: &Env, host: &str, ask: &Ask, answer: &mut Answer, body: &mut Vec<u8>) -> End {
     let asked = json!({ "model": ask.model, "messages": ask.messages, "stream": ask.stream, "max_tokens": ask.tokens });
-    let mut request = request(host, Method::POST, "/v1/chat/completions", &answer.request, ask.key);
+    let mut request = request(host, Method::POST, "/v1/chat/completions", &answer.request, &ask.key);
     if ask.urgent {
         request = request.header("x-nexus-priority", "high");
     }

@@ -26,6 +26,7 @@ use crate::layout::Layout;
 use crate::net::Weather;
 use crate::peer::{LOOK_EVERY, Peer, Sight};
 use crate::trace;
+use crate::vendor::Bills;
 
 /// A hand on everything there is. Cheap to clone.
 #[derive(Clone)]
@@ -38,6 +39,7 @@ struct Inner {
     weather: Weather,
     claims: Claims,
     book: Book,
+    bills: Bills,
     env: Env,
     dice: Mutex<Dice>,
     asked: AtomicU32,
@@ -62,13 +64,14 @@ impl Cluster {
     /// Puts every host of `layout` into `sim`.
     pub(crate) fn build(sim: &mut turmoil::Sim<'_>, layout: Layout, seed: u64) -> Self {
         let (weather, claims, book) = (Weather::new(seed), Claims::default(), Book::default());
+        let bills = Bills::default();
         let machine = |sim: &turmoil::Sim<'_>, name: &str| Machine::new(name, sim.lookup(name), &weather, seed);
         let backends: Vec<_> = layout
             .backends
             .iter()
             .map(|character| {
                 let machine = machine(sim, &character.name);
-                Arc::new(Scripted::new(character.clone(), machine, book.clone()))
+                Arc::new(Scripted::new(character.clone(), machine, book.clone(), bills.clone()))
             })
             .collect();
         let names: Vec<String> = (0..layout.peers).map(peer_name).collect();
@@ -77,7 +80,9 @@ impl Cluster {
             .enumerate()
             .map(|(at, name)| {
                 let blueprint = blueprint(&layout, at, &names, &backends);
-                Arc::new(Peer::new(machine(sim, name), blueprint, claims.clone()))
+                let machine = machine(sim, name);
+                bills.goes_by(at, machine.clock.clone());
+                Arc::new(Peer::new(machine, blueprint, claims.clone()))
             })
             .collect();
         let env = machine(sim, SCRIPT).env(0);
@@ -96,6 +101,7 @@ impl Cluster {
             weather,
             claims,
             book,
+            bills,
             dice: Mutex::new(env.seed.fork("scenario")),
             env,
             asked: AtomicU32::new(0),
@@ -166,6 +172,30 @@ impl Cluster {
     /// What the backends did.
     pub(crate) fn book(&self) -> &Book {
         &self.0.book
+    }
+
+    /// What vendors want.
+    pub(crate) fn bills(&self) -> &Bills {
+        &self.0.bills
+    }
+
+    /// Every request so far and what came of it.
+    pub(crate) fn answers(&self) -> Vec<Answer> {
+        lock(&self.0.answers).clone()
+    }
+
+    /// How many peers there are, up or not.
+    pub(crate) fn size(&self) -> usize {
+        self.0.peers.len()
+    }
+
+    /// A peer that is down loses its disk: it will be somebody new.
+    pub(crate) fn wipe(&self, at: usize) {
+        trace::event(format_args!("wipe {at}"));
+        let machine = &self.peer(at).machine;
+        machine.disk.wipe();
+        machine.clock.forget();
+        self.0.bills.lose(at);
     }
 
     /// Chance for the scenario itself.
@@ -257,6 +287,7 @@ impl Cluster {
         let (starts, up) = (peer.starts(), peer.is_running());
         let id = format!("req-{}", self.0.asked.fetch_add(1, Ordering::Relaxed));
         let mut answer = client::chat(&self.0.env, &peer.machine.name, id, &ask).await;
+        answer.entry = at;
         answer.entry_died = !up || !peer.is_running() || peer.starts() != starts;
         self.0.claims.check_answer(&answer, self.0.layout.keyed);
         self.check_voice(&answer);

@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use nexus::env::{Clock, Disk, Env, Exchange, Net, NoMdns, Seed, Tasks};
+use futures_util::future::BoxFuture;
+use nexus::env::{Append, Clock, Disk, Env, Exchange, Net, NoMdns, Seed, Tasks};
+use nexus::fleet::Month;
 
 use crate::net::{SimNet, Weather};
 use crate::trace;
@@ -71,12 +73,33 @@ impl Machine {
 #[derive(Default)]
 pub(crate) struct SimClock {
     ahead_ms: AtomicI64,
+    latest: Mutex<Option<(Month, Option<Duration>)>>,
 }
 
 impl SimClock {
     /// From now on the clock is this many milliseconds ahead of the truth.
     pub(crate) fn set_ahead(&self, milliseconds: i64) {
         self.ahead_ms.store(milliseconds, Ordering::Relaxed);
+    }
+
+    /// The latest month that anybody has read off it, and since when, where there was one before.
+    pub(crate) fn latest(&self) -> Option<(Month, Option<Duration>)> {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever has read it remembers nothing.
+    pub(crate) fn forget(&self) {
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn note(&self, time: Duration) {
+        let month = Month::at(time.as_secs());
+        let mut latest = self.latest.lock().unwrap_or_else(PoisonError::into_inner);
+        match *latest {
+            Some((before, _)) if before >= month => {}
+            Some(_) => *latest = Some((month, Some(trace::now()))),
+            None => *latest = Some((month, None)),
+        }
     }
 }
 
@@ -85,14 +108,16 @@ impl Clock for SimClock {
         let truth = EPOCH + trace::now();
         let ahead = self.ahead_ms.load(Ordering::Relaxed);
         let by = Duration::from_millis(ahead.unsigned_abs());
-        if ahead < 0 { truth.saturating_sub(by) } else { truth + by }
+        let time = if ahead < 0 { truth.saturating_sub(by) } else { truth + by };
+        self.note(time);
+        time
     }
 }
 
-/// Files in memory. A replaced file is there after a crash: the seam promises no less.
+/// Files in memory. What was replaced or synced is there after a crash, and nothing else: the seam promises no more.
 #[derive(Default)]
 pub(crate) struct SimDisk {
-    files: Mutex<BTreeMap<PathBuf, Vec<u8>>>,
+    files: Arc<Mutex<BTreeMap<PathBuf, Vec<u8>>>>,
     claimed: Arc<Mutex<BTreeSet<PathBuf>>>,
 }
 
@@ -117,10 +142,31 @@ impl Disk for SimDisk {
         Ok(())
     }
 
+    fn append(&self, path: &Path) -> io::Result<Box<dyn Append>> {
+        Ok(Box::new(End { files: self.files.clone(), path: path.to_owned(), unsynced: Vec::new() }))
+    }
+
     fn claim(&self, directory: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
         let free = self.claimed.lock().unwrap_or_else(PoisonError::into_inner).insert(directory.to_owned());
         let claim = || Claim { of: self.claimed.clone(), directory: directory.to_owned() };
         Ok(free.then(|| Box::new(claim()) as Box<dyn Send + Sync>))
+    }
+}
+
+struct End {
+    files: Arc<Mutex<BTreeMap<PathBuf, Vec<u8>>>>,
+    path: PathBuf,
+    unsynced: Vec<u8>,
+}
+
+impl Append for End {
+    fn write(&mut self, content: Vec<u8>, sync: bool) -> BoxFuture<'_, io::Result<()>> {
+        self.unsynced.extend(content);
+        if sync {
+            let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+            files.entry(self.path.clone()).or_default().append(&mut self.unsynced);
+        }
+        Box::pin(std::future::ready(Ok(())))
     }
 }
 

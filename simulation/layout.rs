@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use crate::backend::Character;
-use crate::checks::SECRET;
+use crate::checks::{HELD, SECRET};
+use crate::vendor::CLOUD;
 
 /// The mesh before anything happens.
 #[derive(Clone, Debug)]
@@ -20,6 +21,8 @@ pub(crate) struct Layout {
     pub(crate) queue: Option<u32>,
     /// Clients that peers tell apart by their keys, which are their names; none: nobody shows a key.
     pub(crate) clients: &'static [&'static str],
+    /// The most that vendors may cost in a month, in USD, where there is a limit.
+    pub(crate) budget: Option<f64>,
 }
 
 /// The model that every backend has.
@@ -29,14 +32,15 @@ pub(crate) const COMMON: &str = "common";
 pub(crate) const SPARE: &str = "spare";
 
 impl Layout {
-    /// A keyed mesh in which peer `n` owns backend `bn` with the models `common`, `only-n` and `secret`; every second
-    /// backend is of the zone `open`.
+    /// A keyed mesh in which peer `n` owns backend `bn` with the models `common`, `only-n`, `secret` and those that
+    /// some peers hold; every second backend is of the zone `open`.
     pub(crate) fn of(peers: usize) -> Self {
         let backends = (0..peers).map(|at| Character {
             name: format!("b{at}"),
             owner: at,
-            models: vec![COMMON.to_owned(), only(at), SECRET.to_owned()],
+            models: [&[COMMON, &only(at), SECRET][..], &HELD].concat().into_iter().map(str::to_owned).collect(),
             open: at % 2 == 1,
+            vendor: false,
             slots: 4,
             prefill: Duration::from_millis(30),
             per_prompt_token: Duration::ZERO,
@@ -44,7 +48,7 @@ impl Layout {
             per_token: Duration::from_millis(20),
         });
         let backends = backends.collect();
-        Layout { peers, backends, keyed: true, discovery: false, queue: None, clients: &[] }
+        Layout { peers, backends, keyed: true, discovery: false, queue: None, clients: &[], budget: None }
     }
 
     /// The same, and a backend that no peer is configured with.
@@ -57,6 +61,17 @@ impl Layout {
             ..self.backends[0].clone()
         };
         self.backends.push(spare);
+        self
+    }
+
+    /// The same with a limit for vendors, and one vendor at each of the peers `at` instead of their own backends.
+    pub(crate) fn with_vendors(mut self, at: &[usize], limit_usd: f64) -> Self {
+        self.budget = Some(limit_usd);
+        for backend in self.backends.iter_mut().filter(|backend| at.contains(&backend.owner)) {
+            backend.name = format!("v{}", backend.owner);
+            backend.models = vec![CLOUD.to_owned()];
+            (backend.open, backend.vendor) = (true, true);
+        }
         self
     }
 

@@ -4,6 +4,7 @@
 
 mod backend;
 mod book;
+mod budget;
 mod checks;
 mod client;
 mod cluster;
@@ -16,11 +17,13 @@ mod lines;
 mod net;
 mod options;
 mod peer;
+mod policies;
 mod run;
 mod runner;
 mod scenarios;
 mod trace;
 mod udp;
+mod vendor;
 
 use std::process::ExitCode;
 
@@ -41,7 +44,7 @@ fn main() -> ExitCode {
         }
         Mode::List { terse } => {
             let scenarios = options.chosen().into_iter().map(|scenario| (scenario.name, scenario.about));
-            for (name, about) in scenarios.chain(options.lab().map(|_| (lab::NAME, lab::ABOUT))) {
+            for (name, about) in scenarios.chain(options.others()) {
                 match terse {
                     true => println!("{name}: test"),
                     false => println!("{name:<12} {about}"),

@@ -4,8 +4,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use crate::lab;
 use crate::scenarios::{self, Scenario};
+use crate::{budget, lab, policies};
 
 /// What `--help` prints.
 pub(crate) const HELP: &str = "\
@@ -13,10 +13,12 @@ The simulation: the real node on a simulated network.
 
 usage: cargo test --test simulation -- [OPTIONS] [NAME]
 
-  NAME               only scenarios whose name contains it; `lab` is the laboratory
+  NAME               only scenarios whose name contains it; `lab` and `budget` are the laboratories, `policies` are
+                     random configurations without a network
   --scenario NAME    only this scenario
   --seeds N          seeds 0 to N-1 of each (default: a few of each)
-  --seed N           this seed only
+  --cases N          cases of `policies` (default: 20000)
+  --seed N           this seed only; of `policies` this case
   --jobs N           processes at once (default: one for each core)
   --trace FILE       write who sent what to whom and when (one scenario, one seed)
   --log DIRECTIVES   what the nodes log, with simulated time, such as nexus=debug (one scenario, one seed)
@@ -52,6 +54,8 @@ pub(crate) struct Options {
     pub(crate) seeds: Option<u64>,
     /// One seed only.
     pub(crate) seed: Option<u64>,
+    /// Cases of `policies`.
+    pub(crate) cases: u64,
     /// Processes at once.
     pub(crate) jobs: usize,
     /// Where the trace goes.
@@ -77,6 +81,7 @@ impl Options {
             mode: Mode::All,
             seeds: None,
             seed: None,
+            cases: policies::CASES,
             jobs,
             trace: None,
             log: None,
@@ -95,6 +100,7 @@ impl Options {
             match name.as_str() {
                 "--seeds" => options.seeds = Some(number(&name, &value()?)?),
                 "--seed" => options.seed = Some(number(&name, &value()?)?),
+                "--cases" => options.cases = number(&name, &value()?)?,
                 "--jobs" => options.jobs = number(&name, &value()?)?.clamp(1, 256) as usize,
                 "--trace" => options.trace = Some(value()?.into()),
                 "--log" => options.log = Some(value()?),
@@ -111,7 +117,7 @@ impl Options {
             }
         }
         if let (true, [name]) = (named, &options.filters[..])
-            && name != lab::NAME
+            && ![lab::NAME, budget::NAME, policies::NAME].contains(&name.as_str())
             && !scenarios::ALL.iter().any(|scenario| scenario.name == name)
         {
             return Err(format!("there is no scenario `{name}`: see --list"));
@@ -134,6 +140,22 @@ impl Options {
     /// The seeds of the laboratory, where it is asked for.
     pub(crate) fn lab(&self) -> Option<Vec<u64>> {
         self.is_chosen(lab::NAME).then(|| self.seeds_or(lab::SEEDS))
+    }
+
+    /// Whether `policies` are asked for.
+    pub(crate) fn policies(&self) -> bool {
+        self.is_chosen(policies::NAME)
+    }
+
+    /// What is asked for besides scenarios, by name and with what it tells.
+    pub(crate) fn others(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let others = [(lab::NAME, lab::ABOUT), (budget::NAME, budget::ABOUT), (policies::NAME, policies::ABOUT)];
+        others.into_iter().filter(|(name, _)| self.is_chosen(name))
+    }
+
+    /// The seeds of the laboratory of the budget, where it is asked for.
+    pub(crate) fn budget(&self) -> Option<Vec<u64>> {
+        self.is_chosen(budget::NAME).then(|| self.seeds_or(budget::SEEDS))
     }
 
     fn is_chosen(&self, name: &str) -> bool {

@@ -175,8 +175,10 @@ fn look_at_mesh(mesh: &Mesh, sight: &mut Sight) {
         }
         sight.peers.insert(peer.id.to_string(), (peer.state(now, config), offers.collect()));
     }
-    for (peer, result, count) in mesh.counters().forwards() {
-        *sight.forwards.entry(peer.to_string()).or_default() += count;
-        sight.refused += if result == "refused" { count } else { 0 };
+    for (peer, forwards) in mesh.counters().forwards() {
+        for (result, count) in forwards.by_result() {
+            *sight.forwards.entry(peer.to_string()).or_default() += count;
+            sight.refused += if result == "refused" { count } else { 0 };
+        }
     }
 }

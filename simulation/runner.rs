@@ -11,11 +11,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::goals;
-use crate::lab;
 use crate::options::Options;
 use crate::run::Report;
 use crate::scenarios::Scenario;
+use crate::{budget, goals, lab, policies};
 
 /// The longest a run may take, in real time, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -53,6 +52,16 @@ pub(crate) fn all(options: &Options) -> ExitCode {
     }
     if let Some(seeds) = options.lab() {
         let (held, broken) = lab::all(&seeds, options.jobs);
+        passed += held;
+        failed += broken;
+    }
+    if options.policies() {
+        let (held, broken) = policies::all(options.cases, options.seed, options.jobs);
+        passed += held;
+        failed += broken;
+    }
+    if let Some(seeds) = options.budget() {
+        let (held, broken) = budget::all(&seeds, options.jobs);
         passed += held;
         failed += broken;
     }

@@ -3,6 +3,7 @@
 mod endpoint;
 pub mod headers;
 mod order;
+pub mod trace;
 pub mod visited;
 
 use std::fmt;
@@ -15,10 +16,12 @@ use http::HeaderMap;
 use http_body_util::{BodyExt, Full};
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::{Load, PeerId, Tier, Zone};
+use crate::fleet::{Holder, Load, PeerId, Tier, Zone};
 
 pub use endpoint::{Dialect, Endpoint};
-pub use order::{Obey, Objection, ObjectionReason, Operation, OperationKind, OperationStatus, Order, Outcome};
+pub use order::{
+    Call, Called, Obey, Objection, ObjectionReason, Operation, OperationKind, OperationStatus, Order, Outcome,
+};
 
 /// One id for a request in the logs of every peer it passes: `req-` and 26 characters.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -82,13 +85,60 @@ pub struct Request {
 /// A client that has shown its key.
 #[derive(Clone, Debug)]
 pub struct Caller {
-    /// Its name in the configuration.
+    /// Its name, for people.
     pub name: String,
     /// The models it may use; `None` = all.
     pub models: Option<globset::GlobSet>,
+    /// What it may use of them, where there is any limit.
+    pub quota: Option<Arc<Quota>>,
+    /// Whether it is a stranger: nobody here knows yet which keys there are, nor what they may spend.
+    pub is_stranger: bool,
+}
+
+/// The limits of one key. What was used of them is known elsewhere.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Quota {
+    /// Names the key: `k…` one of the mesh, `c…` one of this peer's configuration.
+    pub id: String,
+    /// Who holds the rights of the limits at first; `None` where the key is known to this peer alone.
+    pub holder: Option<String>,
+    /// The most it may spend in a month, in USD.
+    pub monthly_limit_usd: Option<f64>,
+    /// Requests it may make in a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens it may use in a minute.
+    pub tokens_per_minute: Option<u64>,
+}
+
+impl Quota {
+    /// Whether there is any limit in it.
+    pub fn limits(&self) -> bool {
+        self.monthly_limit_usd.is_some() || self.requests_per_minute.is_some() || self.tokens_per_minute.is_some()
+    }
 }
 
 impl Caller {
+    /// A client called `name` that may use the models that these globs match, within `quota`.
+    ///
+    /// # Errors
+    /// A glob that is none.
+    pub fn new(name: String, globs: Option<&[String]>, quota: Quota) -> Result<Self, globset::Error> {
+        let models = globs.map(|globs| {
+            let mut set = globset::GlobSetBuilder::new();
+            for glob in globs {
+                set.add(globset::GlobBuilder::new(glob).literal_separator(false).build()?);
+            }
+            set.build()
+        });
+        let quota = quota.limits().then(|| Arc::new(quota));
+        Ok(Caller { name, models: models.transpose()?, quota, is_stranger: false })
+    }
+
+    /// Whoever asks while nobody here knows the keys of the mesh.
+    pub fn stranger() -> Self {
+        Caller { name: String::new(), models: None, quota: None, is_stranger: true }
+    }
+
     /// Whether it may use the model that it names.
     pub fn may_use(&self, model: &str) -> bool {
         self.models.as_ref().is_none_or(|models| models.is_match(model))
@@ -101,7 +151,7 @@ pub enum Origin {
     /// A client of this peer.
     Client,
     /// Another peer, for a client of its own.
-    Peer(Hop),
+    Peer(Box<Hop>),
 }
 
 /// What the entry peer decided before it forwarded a request. The owner checks all of it again; the stricter wins.
@@ -111,6 +161,9 @@ pub struct Hop {
     pub from: PeerId,
     /// The model the client named: policies go by it.
     pub asked: String,
+    /// The names on the way from that to `model`: aliases, fallbacks, and what the entry calls the model. Their policies
+    /// hold as well.
+    pub by: Vec<String>,
     /// The model to serve, after aliases and fallbacks.
     pub model: String,
     /// The backend the entry has in mind.
@@ -132,6 +185,21 @@ pub struct Hop {
     pub zone: Zone,
     /// The tier that the entry's policies demand.
     pub tier: Option<Tier>,
+    /// What the entry's policies let the request cost at most, in billionths of a USD.
+    pub most: Option<u64>,
+    /// Whose money it spends besides that of the mesh.
+    pub payer: Option<Payer>,
+}
+
+/// The account of a client that pays for its request, and what it may spend in a month.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Payer {
+    /// The name of the account.
+    pub account: Arc<str>,
+    /// Who held all rights to it at first; `None` = whoever founded the budget of the mesh.
+    pub root: Option<Holder>,
+    /// Billionths of a USD.
+    pub limit: u64,
 }
 
 /// A reply whose head is known and whose body still comes. The backend's bytes, unchanged.
@@ -175,7 +243,7 @@ pub struct Refusal {
     /// The load of the backend that was asked for, fresh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub load: Option<Load>,
-    /// With `unfit`: what the client is told besides the message.
+    /// With `unfit` and `policy`: what the client is told besides the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fault: Option<Told>,
     /// With `busy`: slots are not what is missing. Every backend that would do gave trouble and is left alone for now, so

@@ -6,10 +6,10 @@
 //! | floor | modules | what |
 //! |---|---|---|
 //! | 6 | [`node`], [`cli`], [`config`] | composition |
-//! | 5 | [`api`], [`telemetry`], [`synthetic`] | faces |
+//! | 5 | [`api`], [`dashboard`], [`telemetry`], [`advice`], [`synthetic`] | faces |
 //! | 4 | [`gateway`], [`lifecycle`] | the life of a request, and of a model in memory |
 //! | 3 | [`mesh`], [`discovery`], [`health`] | loops that learn about the world |
-//! | 2 | [`registry`], [`backend`], [`queue`], [`budget`] | state and wires, one owner each |
+//! | 2 | [`registry`], [`backend`], [`queue`], [`budget`], [`access`] | state and wires, one owner each |
 //! | 1 | [`route`], [`dialect`] | pure: no clock, no socket, no lock, no async |
 //! | 0 | [`fleet`], [`exchange`], [`mod@env`] | words and seams |
 //!
@@ -24,6 +24,7 @@ pub mod fleet;
 pub mod dialect;
 pub mod route;
 
+pub mod access;
 pub mod backend;
 pub mod budget;
 pub mod queue;
@@ -36,7 +37,9 @@ pub mod mesh;
 pub mod gateway;
 pub mod lifecycle;
 
+pub mod advice;
 pub mod api;
+pub mod dashboard;
 pub mod synthetic;
 pub mod telemetry;
 

@@ -10,7 +10,7 @@ use nexus::dialect::{self, Inspection};
 use nexus::env::Dice;
 use nexus::exchange::{Endpoint, Origin};
 use nexus::gateway::survey;
-use nexus::route::{self, Chance, Intent, Plan, Prompt, Rules, TierMode};
+use nexus::route::{self, Chance, Fee, Intent, Plan, Prompt, Rules, TierMode};
 use rand::SeedableRng;
 
 use crate::cells::Cell;
@@ -44,8 +44,10 @@ impl<'a> Decision<'a> {
     pub(crate) fn plan(&self, turn: u64) -> Plan {
         let chain = self.rules.chain(&self.asked.model);
         let prefix = dialect::prefix_of(&self.asked, &self.headers, false);
-        let world = survey(&chain, &self.setting.sources(), &Origin::Client, prefix.as_ref());
+        let world = survey(&chain, &self.setting.sources(), &Origin::Client, prefix.as_ref(), &|_, _| Fee::Free);
         let intent = Intent {
+            most: None,
+            money: None,
             endpoint: Some(Endpoint::ChatCompletions),
             needs: self.asked.needs,
             prompt: prefix.as_ref().map(|prefix| Prompt {

@@ -35,6 +35,7 @@ pub(crate) fn address(peer: usize) -> SocketAddr {
 pub(crate) fn peer(size: Size, number: usize, prompt: &Prefix, heard_at: Instant) -> Peer {
     let at = address(number);
     Peer {
+        ledger: None,
         id: id(number),
         name: format!("machine-{number:03}"),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -44,6 +45,7 @@ pub(crate) fn peer(size: Size, number: usize, prompt: &Prefix, heard_at: Instant
         left: false,
         started: 1_700_000_000_000,
         policies: String::new(),
+        rejected: String::new(),
         clock_skew_ms: Some(0),
         heard_at,
         confirmed: true,
@@ -52,6 +54,7 @@ pub(crate) fn peer(size: Size, number: usize, prompt: &Prefix, heard_at: Instant
         unreachable: false,
         backends: (0..EACH).map(|backend| Arc::new(of_backend(size, (number, backend), prompt, heard_at))).collect(),
         sees: (0..size.peers).map(id).collect(),
+        keys: None,
     }
 }
 

@@ -148,7 +148,7 @@ impl Request {
         let path = match lines.next()?.split(' ').nth(1)? {
             "/v1/chat/completions" => Path::Chat,
             "/v1/models" => Path::Models,
-            "/health" => Path::Health,
+            "/health" | "/v1/traces" => Path::Health,
             _ => Path::Other,
         };
         let length = lines.find_map(|line| {

@@ -2,7 +2,7 @@
 
 use crate::script::Script;
 
-/// A workload: so many connections, each of which asks again as soon as it was answered.
+/// A workload: so many connections, each of which asks again as soon as it was answered, or at a pace of its own.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Cell {
     /// As `--cells` names it.
@@ -13,18 +13,21 @@ pub(crate) struct Cell {
     /// About how large a request is, in bytes.
     pub(crate) size: usize,
     pub(crate) script: Script,
+    /// Every connection begins a request so often, in microseconds; 0: as soon as it was answered.
+    pub(crate) every: u64,
 }
 
 const WHOLE: Script = Script { chunks: 0, gap: 0, pause: 0 };
 
 /// Every workload.
-pub(crate) const CELLS: [Cell; 6] = [
+pub(crate) const CELLS: [Cell; 7] = [
     Cell {
         name: "small",
         about: "0.4 KiB request, 0.7 KiB answer, 32 connections",
         connections: 32,
         size: 400,
         script: WHOLE,
+        every: 0,
     },
     Cell {
         name: "single",
@@ -32,14 +35,31 @@ pub(crate) const CELLS: [Cell; 6] = [
         connections: 1,
         size: 1024,
         script: WHOLE,
+        every: 0,
     },
-    Cell { name: "large", about: "64 KiB request, 16 connections", connections: 16, size: 64 << 10, script: WHOLE },
+    Cell {
+        name: "steady",
+        about: "1,000 requests a second: 0.4 KiB request, 0.7 KiB answer, 10 connections",
+        connections: 10,
+        size: 400,
+        script: WHOLE,
+        every: 10_000,
+    },
+    Cell {
+        name: "large",
+        about: "64 KiB request, 16 connections",
+        connections: 16,
+        size: 64 << 10,
+        script: WHOLE,
+        every: 0,
+    },
     Cell {
         name: "paced",
         about: "streams of 101 chunks, 5 ms apart, 32 connections",
         connections: 32,
         size: 400,
         script: Script { chunks: 100, gap: 5_000, pause: 0 },
+        every: 0,
     },
     Cell {
         name: "burst",
@@ -47,6 +67,7 @@ pub(crate) const CELLS: [Cell; 6] = [
         connections: 16,
         size: 400,
         script: Script { chunks: 32, gap: 0, pause: 0 },
+        every: 0,
     },
     Cell {
         name: "headgap",
@@ -54,6 +75,7 @@ pub(crate) const CELLS: [Cell; 6] = [
         connections: 4,
         size: 400,
         script: Script { chunks: 8, gap: 0, pause: 3_000 },
+        every: 0,
     },
 ];
 

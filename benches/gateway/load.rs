@@ -56,10 +56,13 @@ pub(crate) fn run(address: SocketAddr, cell: Cell, time: Duration) -> Result<()>
     let local = LocalSet::new();
     let request: Rc<[u8]> = post(address, &cell.script.request(cell.size)).into();
     let expected: Rc<[u8]> = cell.script.answer().into_bytes().into();
+    let (every, connections) = (Duration::from_micros(cell.every), cell.connections as u32);
     let asking = |client, time| {
-        let work = (0..)
-            .zip(client)
-            .map(|(_, client): (u32, Client)| spawn_local(ask(client, request.clone(), expected.clone(), time)));
+        let work = (0..).zip(client).map(|(at, client): (u32, Client)| {
+            // They take turns, and none of them begins with another.
+            let pace = Pace { first: every * at / connections, every };
+            spawn_local(ask(client, request.clone(), expected.clone(), time, pace))
+        });
         join_all(work.collect::<Vec<_>>())
     };
     let clients: Vec<_> = (0..cell.connections).map(|_| Client::new(address)).collect();
@@ -77,10 +80,21 @@ pub(crate) fn run(address: SocketAddr, cell: Cell, time: Duration) -> Result<()>
     Ok(())
 }
 
-async fn ask(mut client: Client, request: Rc<[u8]>, expected: Rc<[u8]>, time: Duration) -> (Client, Notes) {
+/// When a connection asks: at once after each answer where `every` is nothing.
+struct Pace {
+    first: Duration,
+    every: Duration,
+}
+
+async fn ask(mut client: Client, request: Rc<[u8]>, expected: Rc<[u8]>, time: Duration, pace: Pace) -> (Client, Notes) {
     let end = Instant::now() + time;
     let mut notes = Notes::default();
+    let mut due = Instant::now() + pace.first;
     while Instant::now() < end && notes.failures < MOST_FAILURES {
+        if !pace.every.is_zero() {
+            tokio::time::sleep_until(due).await;
+            due += pace.every;
+        }
         match client.exchange(&request, &expected, "").await {
             Ok(Timing { first_byte, whole, chunks }) => {
                 notes.whole.push(whole);

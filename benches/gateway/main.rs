@@ -12,6 +12,7 @@ mod peers;
 mod process;
 mod report;
 mod script;
+mod watcher;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,7 +38,7 @@ struct Arguments {
     /// Milliseconds for each cell and peer.
     #[arg(long, value_name = "MS")]
     millis: Option<u64>,
-    /// Workloads: small, single, large, paced, burst, headgap, idle.
+    /// Workloads: small, single, steady, large, paced, burst, headgap, idle.
     #[arg(long, value_delimiter = ',', value_name = "NAMES")]
     cells: Vec<String>,
     /// Whom to measure.
@@ -64,7 +65,16 @@ struct Arguments {
 #[command(hide = true)]
 enum Part {
     Backend,
-    Load { address: SocketAddr, cell: String, millis: u64 },
+    Load {
+        address: SocketAddr,
+        cell: String,
+        millis: u64,
+    },
+    Watch {
+        address: SocketAddr,
+        #[arg(action = clap::ArgAction::Set)]
+        scrapes: bool,
+    },
 }
 
 /// The cell that has no load.
@@ -74,6 +84,7 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match &arguments.part {
         Some(Part::Backend) => backend::run(),
+        Some(Part::Watch { address, scrapes }) => watcher::run(*address, *scrapes),
         Some(Part::Load { address, cell, millis }) => {
             let cell = cells::named(cell).context("no such cell")?;
             load::run(*address, cell, Duration::from_millis(*millis))
@@ -106,7 +117,7 @@ fn drive(arguments: &Arguments) -> Result<()> {
     for round in 0..rounds {
         // What drifts while a round lasts must not always meet the same peer.
         peers.reverse();
-        measure_round(&lab, &peers, &cells, time, round, &mut results)?;
+        measure_round(&lab, &mut peers, &cells, time, round, &mut results)?;
     }
     drop(peers);
     for round in 0..rounds {
@@ -126,14 +137,14 @@ fn drive(arguments: &Arguments) -> Result<()> {
 
 fn measure_round(
     lab: &Lab,
-    peers: &[Peer],
+    peers: &mut [Peer],
     cells: &[Cell],
     time: Duration,
     round: usize,
     results: &mut Results,
 ) -> Result<()> {
     for cell in cells {
-        for peer in peers {
+        for peer in &mut *peers {
             let sample = measure::run(lab, peer, cell, time, round)?;
             eprintln!(
                 "round {} {:>8} {:>8} {:8.1} us of CPU an answer, {} answers, {} failures {}",

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::cells::Cell;
 use crate::load::{READY, Seen};
 use crate::peers::{Kind, Lab, Peer};
-use crate::process::pause;
+use crate::process::{Process, pause};
 
 /// What one peer did with one cell in one round.
 #[derive(Clone, Debug, Serialize)]
@@ -22,6 +22,10 @@ pub(crate) struct Sample {
     pub(crate) cpu_per_chunk: Option<f64>,
     /// Chunks that arrived for each that the backend sent: below 1 some were joined, above 1 some were cut.
     pub(crate) chunks_arrived: Option<f64>,
+    /// Ends of requests that who watches has been told of, since it began to.
+    pub(crate) watched: Option<u64>,
+    /// Memory that it holds right after, in MB.
+    pub(crate) memory: f64,
     pub(crate) seen: Seen,
 }
 
@@ -42,13 +46,22 @@ pub(crate) struct Idle {
 const REST: Duration = Duration::from_secs(2);
 
 /// Runs `cell` against `peer` for `time`.
-pub(crate) fn run(lab: &Lab, peer: &Peer, cell: &Cell, time: Duration, round: usize) -> Result<Sample> {
+pub(crate) fn run(lab: &Lab, peer: &mut Peer, cell: &Cell, time: Duration, round: usize) -> Result<Sample> {
     let mut generator = lab.generator(peer, cell.name, time)?;
     anyhow::ensure!(generator.line()? == READY, "the load generator did not start");
     let before = lab.cpu(peer)?;
     generator.go()?;
     let told = generator.line()?;
     let cpu = lab.cpu(peer)?.saturating_sub(before).as_nanos() as f64 / 1000.0;
+
+    let watched = match &mut peer.watcher {
+        Some(watcher) => {
+            watcher.go()?;
+            Some(watcher.line()?.parse().context("the watcher is gone")?)
+        }
+        None => None,
+    };
+    let memory: u64 = peer.processes.iter().map(Process::memory).sum::<Result<_>>()?;
 
     let seen: Seen = serde_json::from_str(&told).context("the load generator said nothing")?;
     let context = || format!("{} in cell {}", peer.kind.name(), cell.name);
@@ -63,6 +76,8 @@ pub(crate) fn run(lab: &Lab, peer: &Peer, cell: &Cell, time: Duration, round: us
         cpu_per_answer: cpu / answers,
         cpu_per_chunk: streams.then(|| cpu / sent),
         chunks_arrived: streams.then(|| seen.chunks as f64 / sent),
+        watched,
+        memory: memory as f64 / 1e6,
         seen,
     })
 }

@@ -39,6 +39,8 @@ pub(crate) struct Peer {
     pub(crate) kind: Kind,
     pub(crate) address: SocketAddr,
     pub(crate) processes: Vec<Process>,
+    /// Who watches it; what that costs them does not count.
+    pub(crate) watcher: Option<Process>,
     /// From its start to its first answer.
     pub(crate) first_answer: Duration,
 }
@@ -54,13 +56,20 @@ pub(crate) enum Kind {
     Nexus,
     /// One node with a log line for every request.
     Logging,
+    /// One node as `nexus`, a dashboard following it.
+    Watched,
+    /// One node with a log line for every request, a dashboard following it and a Prometheus asking every second.
+    Observed,
+    /// The same, every request traced to a collector.
+    Traced,
     /// A node that forwards every request to another.
     Hop,
 }
 
 impl Kind {
     /// Everybody.
-    pub(crate) const ALL: [Kind; 5] = [Kind::Direct, Kind::Nginx, Kind::Nexus, Kind::Logging, Kind::Hop];
+    pub(crate) const ALL: [Kind; 8] =
+        [Kind::Direct, Kind::Nginx, Kind::Nexus, Kind::Logging, Kind::Watched, Kind::Observed, Kind::Traced, Kind::Hop];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -68,6 +77,9 @@ impl Kind {
             Kind::Nginx => "nginx",
             Kind::Nexus => "nexus",
             Kind::Logging => "logging",
+            Kind::Watched => "watched",
+            Kind::Observed => "observed",
+            Kind::Traced => "traced",
             Kind::Hop => "hop",
         }
     }
@@ -76,7 +88,7 @@ impl Kind {
     fn header(self) -> &'static str {
         match self {
             Kind::Direct | Kind::Nginx => "",
-            Kind::Nexus | Kind::Logging => "x-nexus-hops: 0",
+            Kind::Nexus | Kind::Logging | Kind::Watched | Kind::Observed | Kind::Traced => "x-nexus-hops: 0",
             Kind::Hop => "x-nexus-hops: 1",
         }
     }
@@ -113,13 +125,22 @@ impl Lab {
                 Some(nginx) => vec![self.nginx(&nginx, address)?],
                 None => return Ok(None),
             },
-            Kind::Nexus => vec![self.node(kind.name(), address, &self.backend_section(), "warn")?],
-            Kind::Logging => vec![self.node(kind.name(), address, &self.backend_section(), "info")?],
+            Kind::Nexus | Kind::Watched => {
+                vec![self.node(kind.name(), address, &self.backend_section(), "warn")?]
+            }
+            Kind::Logging | Kind::Observed => {
+                vec![self.node(kind.name(), address, &self.backend_section(), "info")?]
+            }
+            Kind::Traced => {
+                let collector = format!("\n[tracing]\notlp_endpoint = \"http://{}\"\n", self.backend.address);
+                vec![self.node(kind.name(), address, &(self.backend_section() + &collector), "info")?]
+            }
             Kind::Hop => self.hop(address)?,
         };
-        let mut peer = Peer { kind, address, processes, first_answer: Duration::ZERO };
+        let mut peer = Peer { kind, address, processes, watcher: None, first_answer: Duration::ZERO };
         self.await_answer(&mut peer)?;
         peer.first_answer = started.elapsed();
+        peer.watcher = self.watcher(&peer)?;
         Ok(Some(peer))
     }
 
@@ -216,6 +237,18 @@ impl Lab {
             return self.direct.process.cpu();
         }
         peer.processes.iter().map(Process::cpu).sum()
+    }
+
+    fn watcher(&self, peer: &Peer) -> Result<Option<Process>> {
+        let scrapes = match peer.kind {
+            Kind::Watched => false,
+            Kind::Observed | Kind::Traced => true,
+            _ => return Ok(None),
+        };
+        let arguments = ["watch", &peer.address.to_string(), &scrapes.to_string()].map(str::to_owned);
+        let mut watcher = Process::start(self.load, &std::env::current_exe()?, &arguments, &self.path("watcher.log"))?;
+        anyhow::ensure!(watcher.line()? == load::READY, "nobody could watch {}", peer.kind.name());
+        Ok(Some(watcher))
     }
 
     /// Starts a load generator against `peer`.

@@ -83,7 +83,7 @@ impl Results {
         Spread::of(rounds)
     }
 
-    fn figures(&self) -> [Figure; 8] {
+    fn figures(&self) -> [Figure; 11] {
         let cost = |cell, peers| self.paired(cell, peers, |sample| sample.cpu_per_answer, |one, other| one / other);
         let per_chunk = |sample: &Sample| sample.cpu_per_chunk.unwrap_or_default();
         let chunk = |cell| self.paired(cell, [Kind::Nexus, Kind::Nginx], per_chunk, |one, other| one / other);
@@ -110,9 +110,25 @@ impl Results {
             ),
             figure("hop: CPU of both, 1 connection", "x local", 3.0, cost("single", [Kind::Hop, Kind::Nexus])),
             figure("hop: CPU of both, 32 connections", "x local", 3.0, cost("small", [Kind::Hop, Kind::Nexus])),
+            figure("observed, 32 connections", "x not observed", 1.1, cost("small", [Kind::Observed, Kind::Nexus])),
+            figure(
+                "1,000 ends of requests told a second",
+                "x nobody told",
+                1.02,
+                cost("steady", [Kind::Watched, Kind::Nexus]),
+            ),
+            figure("memory grown from the first round to the last, watched", "MB", 1.0, self.grown(Kind::Watched)),
             figure("idle memory (PSS)", "MB", 30.0, idle(|idle| idle.memory)),
             figure("start to first answer", "ms", 300.0, idle(|idle| idle.first_answer)),
         ]
+    }
+
+    /// What a peer's memory has grown by since the end of its first round, in MB.
+    fn grown(&self, peer: Kind) -> Option<Spread> {
+        let mut rounds = self.samples.iter().filter(|sample| sample.peer == peer.name());
+        let last = |round| self.samples.iter().rfind(|sample| sample.peer == peer.name() && sample.round == round);
+        let (first, end) = (rounds.next()?.round, self.samples.iter().map(|sample| sample.round).max()?);
+        (first < end).then(|| Spread::of([last(end)?.memory - last(first)?.memory]))?
     }
 
     fn targets(&self, text: &mut String) {
@@ -133,7 +149,7 @@ impl Results {
         writeln!(text, "\n`{name}`: {about}\n")?;
         writeln!(
             text,
-            "| peer | CPU us/answer | CPU us/chunk | answers/s | p50 us | p99 us | first byte p50 us | chunks arrived/sent | failures |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|"
+            "| peer | CPU us/answer | CPU us/chunk | answers/s | p50 us | p99 us | first byte p50 us | chunks arrived/sent | PSS MB | failures |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|"
         )?;
         for peer in Kind::ALL.map(Kind::name) {
             let all = |value: fn(&Sample) -> Option<f64>, digits| {
@@ -145,7 +161,7 @@ impl Results {
             }
             writeln!(
                 text,
-                "| {peer} | {} | {} | {} | {} | {} | {} | {} | {} |",
+                "| {peer} | {} | {} | {} | {} | {} | {} | {} | {} | {} |",
                 all(|sample| Some(sample.cpu_per_answer), 1),
                 all(|sample| sample.cpu_per_chunk, 2),
                 all(|sample| Some(sample.seen.answers as f64 / sample.seen.seconds), 0),
@@ -153,6 +169,7 @@ impl Results {
                 all(|sample| Some(sample.seen.p99), 0),
                 all(|sample| Some(sample.seen.first_byte_p50), 0),
                 all(|sample| sample.chunks_arrived, 3),
+                all(|sample| Some(sample.memory), 1),
                 self.of(peer, name).map(|sample| sample.seen.failures).sum::<u64>(),
             )?;
         }

@@ -25,20 +25,22 @@ pub(super) struct Speech {
     text: String,
     said: u32,
     tokens: u32,
+    /// Tokens of the prompt, where usage is told.
+    usage: Option<u64>,
     over: bool,
 }
 
 impl Speech {
-    /// An answer of so many words to `messages`.
+    /// An answer of so many words to `messages`, and the tokens of the prompt where usage is told.
     pub(super) fn new(
         backend: Arc<Scripted>,
         messages: Vec<Value>,
         model: String,
         act: Act,
         slot: OwnedSemaphorePermit,
-        tokens: u32,
+        (tokens, usage): (u32, Option<u64>),
     ) -> Self {
-        Speech { backend, messages, model, act, _slot: slot, text: String::new(), said: 0, tokens, over: false }
+        Speech { backend, messages, model, act, _slot: slot, text: String::new(), said: 0, tokens, usage, over: false }
     }
 
     /// The next word; `None` after the last one.
@@ -72,12 +74,21 @@ impl Speech {
         message
     }
 
+    fn usage(&self) -> Option<Value> {
+        let (prompt, answer) = (self.usage?, self.tokens);
+        let total = prompt + u64::from(answer);
+        Some(json!({ "prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": total }))
+    }
+
     /// Everything at once, when it is all there.
     pub(super) async fn whole(mut self) -> Result<Reply, Cut> {
         while self.word().await?.is_some() {}
         let message = self.end();
         let choices = json!([{ "index": 0, "message": message, "finish_reason": "stop" }]);
-        let body = json!({ "id": "c", "object": "chat.completion", "model": self.model, "choices": choices });
+        let mut body = json!({ "id": "c", "object": "chat.completion", "model": self.model, "choices": choices });
+        if let Some(usage) = self.usage() {
+            body["usage"] = usage;
+        }
         Ok(json_reply(StatusCode::OK, &body))
     }
 
@@ -92,7 +103,8 @@ impl Speech {
                 Ok(None) => {
                     speech.over = true;
                     speech.end();
-                    Ok(Frame::data(Bytes::from_static(b"data: [DONE]\n\n")))
+                    let usage = speech.usage().map(|usage| last_chunk(&speech.model, &usage)).unwrap_or_default();
+                    Ok(Frame::data(format!("{usage}data: [DONE]\n\n").into()))
                 }
                 Err(cut) => {
                     speech.over = true;
@@ -111,4 +123,9 @@ fn chunk(model: &str, word: &str) -> Bytes {
     let choices = json!([{ "index": 0, "delta": { "content": word } }]);
     let body = json!({ "id": "c", "object": "chat.completion.chunk", "model": model, "choices": choices });
     format!("data: {body}\n\n").into()
+}
+
+fn last_chunk(model: &str, usage: &Value) -> String {
+    let body = json!({ "id": "c", "object": "chat.completion.chunk", "model": model, "choices": [], "usage": usage });
+    format!("data: {body}\n\n")
 }

@@ -1,10 +1,10 @@
-//! What every peer of a scenario is configured with: short checks, two seeds, one policy, its own backends.
+//! What every peer of a scenario is configured with: short checks, two seeds, policies that are not the same everywhere, its own backends.
 
 use std::sync::Arc;
 
-use nexus::api::digest;
-use nexus::config::{Backend, ClientSecret, Config, Secrets};
-use nexus::fleet::{Kind, Zone};
+use nexus::api::{ConfiguredKey, digest};
+use nexus::config::{Backend, Config, Secrets};
+use nexus::fleet::{HardLimitAction, Kind, Zone};
 use nexus::node::Blueprint;
 use nexus::route::{Policy, Privacy};
 
@@ -12,6 +12,10 @@ use crate::backend::Scripted;
 use crate::checks;
 use crate::client::{self, PATIENCE};
 use crate::layout::Layout;
+use crate::vendor;
+
+/// The variable that holds the key of every vendor.
+const VENDOR_KEY: &str = "VENDOR_KEY";
 
 /// What a peer is called, as a host and by people.
 pub(super) fn peer_name(at: usize) -> String {
@@ -36,18 +40,29 @@ pub(super) fn blueprint(layout: &Layout, at: usize, names: &[String], backends: 
     // Everybody knows the first; the first knows the second, so that it comes back by itself.
     let seed = if at == 0 { names.get(1) } else { names.first() };
     config.mesh.seeds = seed.map(|name| format!("{name}:{}", crate::peer::PORT + 1)).into_iter().collect();
-    config.routing.policies = vec![Policy {
-        model_pattern: format!("{}*", checks::SECRET),
+    let held = checks::HELD.into_iter().filter(|model| checks::holds(at, model)).map(str::to_owned);
+    let policies = std::iter::once(format!("{}*", checks::SECRET)).chain(held).map(|model_pattern| Policy {
+        model_pattern,
         privacy: Privacy::Restricted,
         fallback_allowed: true,
         ..Policy::default()
-    }];
+    });
+    config.routing.policies = policies.collect();
     config.backends = backends.iter().filter(|backend| backend.character.owner == at).map(|b| entry(b)).collect();
-    let (backends, _) = config.backend_specs(&|_| None);
-    let client = |name: &&str| ClientSecret { name: (*name).to_owned(), sha256: digest(name), models: None };
+    config.budget = layout.budget.map(|limit| nexus::budget::Config {
+        monthly_limit_usd: Some(limit),
+        hard_limit_action: HardLimitAction::BlockCloud,
+        ..nexus::budget::Config::default()
+    });
+    if layout.budget.is_some() {
+        config.prices.insert(vendor::CLOUD.to_owned(), vendor::price());
+    }
+    let (backends, _) = config.backend_specs(&|name| (name == VENDOR_KEY).then(|| "sk-simulated".to_owned()));
+    let client =
+        |name: &&str| ConfiguredKey { name: (*name).to_owned(), sha256: digest(name), ..ConfiguredKey::default() };
     let client_keys = layout.clients.iter().map(client).collect();
-    let secrets = Secrets { admin_token: Some(client::ADMIN_TOKEN.to_owned()), client_keys };
-    Blueprint { config, backends, secrets }
+    let secrets = Secrets { admin_token: Some(client::ADMIN_TOKEN.to_owned()), client_keys, collector: None };
+    Blueprint { config, backends, secrets, origin: None, levels: Default::default() }
 }
 
 fn entry(backend: &Scripted) -> Backend {
@@ -56,12 +71,14 @@ fn entry(backend: &Scripted) -> Backend {
         keep_alive: None,
         name: backend.character.name.clone(),
         url: backend.url(),
-        kind: Kind::Generic,
+        kind: if backend.character.vendor { Kind::OpenAi } else { Kind::Generic },
         priority: 50,
-        api_key_env: None,
+        api_key_env: backend.character.vendor.then(|| VENDOR_KEY.to_owned()),
         zone: Some(if backend.character.open { Zone::Open } else { Zone::Restricted }),
         tier: Default::default(),
         concurrency: u32::try_from(backend.character.slots).ok(),
+        requests_per_minute: None,
+        tokens_per_minute: None,
         share: true,
         forward_client_auth: None,
     }

@@ -53,6 +53,13 @@ impl Cluster {
 
     /// Like [`Cluster::agree`], after a fault: first connections come back, then, within the bound of gossip, views agree.
     pub(crate) async fn recover(&self, what: &str, limit: Duration) {
+        self.connected(what, limit).await;
+        let bound = checks::gossip_bound(self.sights().len(), checks::ROUND) + checks::MARGIN;
+        self.agree(&format!("{what}, connected, until all agree"), bound).await;
+    }
+
+    /// Waits until every live peer is connected with every other.
+    pub(crate) async fn connected(&self, what: &str, limit: Duration) {
         let linked = || {
             let sights = self.sights();
             let others = sights.len() - 1;
@@ -63,8 +70,6 @@ impl Cluster {
         };
         let took = self.within(limit, "connections come back", linked).await;
         self.measured(&format!("{what} until all are connected"), took);
-        let bound = checks::gossip_bound(self.sights().len(), checks::ROUND) + checks::MARGIN;
-        self.agree(&format!("{what}, connected, until all agree"), bound).await;
     }
 
     /// The end of every scenario: what was begun ends, nodes come to rest, and stop cleanly.

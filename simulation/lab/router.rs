@@ -243,5 +243,6 @@ fn candidate(entry: usize, backend: usize) -> Candidate {
         knows: false,
         fact_age: None,
         trusted: true,
+        fee: nexus::route::Fee::Free,
     }
 }

@@ -6,7 +6,7 @@ use http::Method;
 use nexus::fleet::Status;
 use serde_json::{Value, json};
 
-use crate::checks::{self, SECRET};
+use crate::checks::{self, HELD, SECRET};
 use crate::client::Ask;
 use crate::cluster::Cluster;
 use crate::layout::{COMMON, Layout, SPARE, only};
@@ -23,7 +23,11 @@ pub(crate) async fn boot(cluster: Cluster) {
     for entry in 0..peers {
         let (_, models) = cluster.call(entry, Method::GET, "/v1/models", &Value::Null).await.unwrap_or_default();
         let listed = models["data"].as_array().map_or(0, Vec::len);
-        cluster.claims().hold(listed == peers * 3, "every model is listed", format_args!("{listed} at {entry}"));
+        cluster.claims().hold(
+            listed == peers * (3 + HELD.len()),
+            "every model is listed",
+            format_args!("{listed} at {entry}"),
+        );
         for model in [COMMON, SECRET] {
             let answer = cluster.ask(entry, Ask::stream(model, 3)).await;
             // Every second peer has nothing restricted, and in an open mesh what is restricted stays where it is.

@@ -11,10 +11,14 @@ mod leave;
 mod load;
 mod loss;
 mod meta;
+mod money;
+mod month;
 mod overload;
 mod probe;
+mod rates;
 mod restart;
 mod sessions;
+mod spend;
 mod split;
 mod storm;
 mod time;
@@ -53,6 +57,9 @@ macro_rules! scenario {
     };
 }
 
+const BUDGET: Scenario =
+    scenario!("month", "a budget over the end of a month while all goes wrong", 3, month::layout(), month::month);
+
 const META: Scenario = scenario!("meta", "one seed gives one trace", 4, Layout::of(3), meta::meta);
 
 /// All of them, the one that proves the others first.
@@ -78,5 +85,8 @@ pub(crate) const ALL: &[Scenario] = &[
     scenario!("overload", "ten times as much as the mesh can serve", 2, overload::layout(), overload::overload),
     scenario!("departures", "clients stream over one hop and leave", 6, departures::layout(), departures::departures),
     scenario!("time", "wall clocks jump", 6, Layout::of(3), time::time),
+    scenario!("spend", "a budget is spent with nothing wrong", 3, spend::layout(), spend::spend),
+    Scenario { twice: true, ..BUDGET },
+    scenario!("rates", "a key is limited to so many requests in a minute", 3, rates::layout(), rates::rates),
     scenario!("storm", "everything at once for a minute", 3, storm::layout(), storm::storm),
 ];

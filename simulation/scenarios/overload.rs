@@ -89,7 +89,7 @@ async fn ask(cluster: &Cluster, count: usize, long: Duration, shares: [u32; 2]) 
             (dice.random_range(Duration::ZERO..long), dice.random_range(0..PEERS), client, dice.random_bool(0.1))
         };
         sleep(after).await;
-        let ask = Ask { key: CLIENTS[client], urgent, ..Ask::stream(COMMON, WORDS) };
+        let ask = Ask { key: CLIENTS[client].to_owned(), urgent, ..Ask::stream(COMMON, WORDS) };
         Asked { client, urgent, answer: cluster.ask(entry, ask).await }
     };
     join_all((0..count).map(one)).await

@@ -41,7 +41,8 @@ pub(crate) async fn halves(cluster: Cluster) {
         );
         sleep(LONG).await;
     };
-    join(changes, load::clients(&cluster, &[0, 1, 2, 3], 4, LONG)).await;
+    let clients = load::clients(&cluster, &[0, 1, 2, 3], 4, LONG);
+    join(changes, join(clients, load::held(&cluster, &[0, 1, 2, 3], LONG))).await;
 
     for (entry, model, should) in [
         (0, only(1), true),

@@ -31,7 +31,8 @@ pub(crate) async fn storm(cluster: Cluster) {
     let clients = join_all((0..2).map(|_| load::clients(&cluster, &[0, 1, 2], 3, LONG)));
     let trouble = join(registry(&cluster), moods(&cluster));
     let views = join_all((0..3).map(|at| views(&cluster, at)));
-    join(clients, join(trouble, views)).await;
+    let held = load::held(&cluster, &[0, 1, 2], LONG);
+    join(join(clients, held), join(trouble, views)).await;
     cluster.set_loss(0.0);
     cluster.agree("calm", Duration::from_secs(15)).await;
 }

@@ -3,47 +3,111 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
-use globset::{GlobBuilder, GlobSetBuilder};
 use http::{HeaderMap, HeaderName, header};
 use subtle::ConstantTimeEq;
-use tracing::warn;
+use tokio::sync::oneshot;
+use tracing::{Instrument, warn};
 
-use super::respond;
 use super::serve::Source;
+use super::{audit, respond};
+use crate::access::Ring;
 use crate::dialect::Fault;
-use crate::exchange::Caller;
+use crate::env::Tasks;
+use crate::exchange::Call;
 use crate::exchange::headers::{X_API_KEY, X_GOOG_API_KEY};
+use crate::exchange::{Caller, Quota};
+use crate::fleet::{PeerId, key_digest as digest, key_id};
+use crate::mesh::Mesh;
+use crate::telemetry::audit::By;
 
 /// SHA-256 of a key.
 type Digest = [u8; 32];
 
-/// The keys that clients must show.
-pub struct ClientKeys(Vec<(Digest, Arc<Caller>)>);
+/// The keys that clients must show: those of this peer's configuration, and those of the mesh, which come and go while it
+/// runs.
+pub struct ClientKeys {
+    configured: ArcSwap<Configured>,
+    ring: Arc<Ring>,
+    stranger: Arc<Caller>,
+}
+
+/// The keys of the configuration, each with whose it is.
+type Configured = Vec<(Digest, Arc<Caller>)>;
+
+/// A key of the configuration.
+#[derive(Clone, Default)]
+pub struct ConfiguredKey {
+    /// Whose it is.
+    pub name: String,
+    /// SHA-256 of it.
+    pub sha256: Digest,
+    /// Globs of the models it may use; `None`: all.
+    pub models: Option<Vec<String>>,
+    /// The most it may spend in a month, in USD.
+    pub monthly_limit_usd: Option<f64>,
+    /// Requests it may make in a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens it may use in a minute.
+    pub tokens_per_minute: Option<u64>,
+}
+
+impl ConfiguredKey {
+    /// Whether it has limits, which only a ledger can keep.
+    pub fn is_limited(&self) -> bool {
+        self.monthly_limit_usd.is_some() || self.requests_per_minute.is_some() || self.tokens_per_minute.is_some()
+    }
+}
 
 impl ClientKeys {
-    /// From (name, SHA-256 of the key, globs of models).
+    /// Those of the configuration beside those of the mesh.
     ///
     /// # Errors
     /// A glob that is none.
-    pub fn new(keys: Vec<(String, Digest, Option<Vec<String>>)>) -> Result<Self, globset::Error> {
-        let caller = |(name, digest, globs): (String, Digest, Option<Vec<String>>)| {
-            let models = globs.map(|globs| {
-                let mut set = GlobSetBuilder::new();
-                for glob in globs {
-                    set.add(GlobBuilder::new(&glob).literal_separator(false).build()?);
-                }
-                set.build()
-            });
-            Ok((digest, Arc::new(Caller { name, models: models.transpose()? })))
-        };
-        Ok(ClientKeys(keys.into_iter().map(caller).collect::<Result<_, globset::Error>>()?))
+    pub fn new(configured: Vec<ConfiguredKey>, ring: Arc<Ring>) -> Result<Self, globset::Error> {
+        let configured = ArcSwap::from_pointee(read(configured)?);
+        Ok(ClientKeys { configured, ring, stranger: Arc::new(Caller::stranger()) })
     }
 
-    /// Whose key a request carries, wherever its dialect puts it.
-    pub(super) fn caller(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Arc<Caller>, Fault> {
+    /// From now on these are the keys of the configuration.
+    ///
+    /// # Errors
+    /// A glob that is none; nothing has changed then.
+    pub fn configure(&self, configured: Vec<ConfiguredKey>) -> Result<(), globset::Error> {
+        self.configured.store(Arc::new(read(configured)?));
+        Ok(())
+    }
+
+    /// Whether every client may ask: no key is configured, and none was ever made. That the last one was revoked opens
+    /// nothing.
+    pub fn is_open(&self) -> bool {
+        self.configured.load().is_empty() && self.ring.is_empty()
+    }
+
+    /// The keys of the mesh.
+    pub(super) fn ring(&self) -> &Ring {
+        &self.ring
+    }
+
+    /// Those of the configuration.
+    pub(super) fn callers(&self) -> Vec<Arc<Caller>> {
+        self.configured.load().iter().map(|(_, caller)| caller.clone()).collect()
+    }
+
+    /// The names of those of the configuration.
+    pub(super) fn configured(&self) -> Vec<String> {
+        self.configured.load().iter().map(|(_, caller)| caller.name.clone()).collect()
+    }
+
+    /// Whose key a request carries, wherever its dialect puts it; `None` where no key is asked for, a stranger where that is
+    /// not known yet.
+    pub(super) fn caller(&self, headers: &HeaderMap, query: Option<&str>) -> Result<Option<Arc<Caller>>, Fault> {
+        if self.is_open() {
+            return Ok(self.ring.awaits_mesh().then(|| self.stranger.clone()));
+        }
         let named = |name: &HeaderName| headers.get(name)?.to_str().ok().map(str::trim);
         let in_query = || query?.split('&').find_map(|pair| pair.strip_prefix("key="));
         let key = bearer(headers).or_else(|| named(&X_API_KEY)).or_else(|| named(&X_GOOG_API_KEY)).or_else(in_query);
@@ -53,20 +117,30 @@ impl ClientKeys {
         let shown = digest(key);
         // Every key is compared, so that the time taken tells nothing.
         let mut found = None;
-        for (digest, caller) in &self.0 {
+        for (digest, caller) in self.configured.load().iter() {
             if bool::from(digest.ct_eq(&shown)) {
                 found = Some(caller.clone());
             }
         }
-        found.ok_or_else(|| Fault::unauthorized("This key is not known here: check it, or ask whoever runs this mesh."))
+        let found = found.or(self.ring.caller(&shown));
+        found
+            .map(Some)
+            .ok_or_else(|| Fault::unauthorized("This key is not known here: check it, or ask whoever runs this mesh."))
     }
 }
 
-/// SHA-256 of a key.
-pub fn digest(key: &str) -> Digest {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(ring::digest::digest(&ring::digest::SHA256, key.as_bytes()).as_ref());
-    bytes
+fn read(keys: Vec<ConfiguredKey>) -> Result<Configured, globset::Error> {
+    let caller = |key: ConfiguredKey| {
+        let quota = Quota {
+            id: key_id('c', &key.sha256),
+            holder: None,
+            monthly_limit_usd: key.monthly_limit_usd,
+            requests_per_minute: key.requests_per_minute,
+            tokens_per_minute: key.tokens_per_minute,
+        };
+        Ok((key.sha256, Arc::new(Caller::new(key.name, key.models.as_deref(), quota)?)))
+    };
+    keys.into_iter().map(caller).collect()
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -84,23 +158,51 @@ impl Guard {
         Guard(admin_token.filter(|token| !token.is_empty()).map(digest))
     }
 
+    /// Whether it is a token that lets people in.
+    pub(super) fn asks_for_token(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether this is the token.
+    pub(super) fn is_token(&self, shown: &str) -> bool {
+        self.0.as_ref().is_some_and(|expected| bool::from(digest(shown).ct_eq(expected)))
+    }
+
+    /// That whoever was let in here knows the token, for `peer` and this call alone; `None` where no token is asked for.
+    pub(super) fn proof(&self, peer: &PeerId, call: &Call) -> Option<String> {
+        let mut hasher = blake3::Hasher::new_keyed(self.0.as_ref()?);
+        for part in [peer.as_str(), &call.method, &call.path, &call.body, call.seen.as_deref().unwrap_or_default()] {
+            hasher.update(&(part.len() as u64).to_le_bytes());
+            hasher.update(part.as_bytes());
+        }
+        Some(hasher.finalize().to_hex().to_string())
+    }
+
+    /// Whether a call to this peer, `me`, comes from somebody who may: where a token is asked for, who has shown the same one.
+    pub(super) fn lets_in(&self, me: &PeerId, call: &Call) -> bool {
+        let (expected, shown) = (self.proof(me, call), call.proof.as_deref().unwrap_or_default());
+        expected.is_none_or(|expected| expected.as_bytes().ct_eq(shown.as_bytes()).into())
+    }
+
+    /// By what right somebody may manage.
+    ///
     /// # Errors
     /// Why not, and what to do.
-    fn admit(&self, source: Option<Source>, headers: &HeaderMap) -> Result<(), Fault> {
+    pub(super) fn admit(&self, source: Option<Source>, headers: &HeaderMap) -> Result<&'static str, Fault> {
         if is_cross_origin(headers) {
             return Err(Fault::forbidden("Management is not open to other web pages.".to_owned()));
         }
         if let Some(expected) = &self.0 {
             let shown = bearer(headers).map(digest);
             return match shown {
-                Some(shown) if bool::from(shown.ct_eq(expected)) => Ok(()),
+                Some(shown) if bool::from(shown.ct_eq(expected)) => Ok(TOKEN),
                 _ => Err(Fault::unauthorized("Management needs the admin token: send `Authorization: Bearer TOKEN`.")),
             };
         }
         let is_near = source.is_some_and(|Source(address)| address.ip().to_canonical().is_loopback());
         // A page of another host that resolves to this machine still sends its own name.
         if is_near && headers.get(header::HOST).is_some_and(|host| is_loopback_host(host.as_bytes())) {
-            return Ok(());
+            return Ok(NEAR);
         }
         Err(Fault::forbidden(
             "Management answers this machine only. Call it by 127.0.0.1 or localhost, or set an admin token \
@@ -110,7 +212,32 @@ impl Guard {
     }
 }
 
-fn is_cross_origin(headers: &HeaderMap) -> bool {
+/// # Errors
+/// A page of another host calls.
+pub(super) fn refuse_other_pages(headers: &HeaderMap) -> Result<(), Fault> {
+    if is_cross_origin(headers) {
+        return Err(Fault::forbidden("What happens here is not told to other web pages.".to_owned()));
+    }
+    Ok(())
+}
+
+/// A call that this node makes of itself, for somebody who was let in already, and by what right. Nothing that comes over a
+/// connection has it.
+#[derive(Clone, Copy)]
+pub(super) struct Admitted(pub(super) &'static str);
+
+/// By what right somebody manages, as the audit says it.
+pub(super) const TOKEN: &str = "admin token";
+pub(super) const NEAR: &str = "this machine";
+
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+/// Whether a page of another host sends this. Browsers say so by either header, nobody else has them.
+pub(super) fn is_cross_origin(headers: &HeaderMap) -> bool {
+    let is_foreign = |site: &http::HeaderValue| !matches!(site.as_bytes(), b"same-origin" | b"none");
+    if headers.get(SEC_FETCH_SITE).is_some_and(is_foreign) {
+        return true;
+    }
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
     let host = headers.get(header::HOST).map(|host| host.as_bytes()).unwrap_or_default();
     let origin = origin.as_bytes();
@@ -127,13 +254,56 @@ fn is_loopback_host(host: &[u8]) -> bool {
     name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Lets those through who may manage.
-pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+/// Where managers come in.
+pub(super) struct Gate {
+    pub(super) guard: Arc<Guard>,
+    pub(super) mesh: Option<Mesh>,
+    /// What this peer is called where there is no mesh.
+    pub(super) name: Arc<str>,
+    pub(super) tasks: Tasks,
+}
+
+impl Gate {
+    /// Sees `change` through, whoever leaves meanwhile, and writes down what it has changed.
+    pub(super) async fn see_through(
+        self: &Arc<Self>,
+        by: By,
+        change: impl Future<Output = Response> + Send + 'static,
+    ) -> Response {
+        let (sender, answer) = oneshot::channel();
+        let gate = self.clone();
+        let work = async move {
+            let mut response = change.await;
+            audit::settle(&mut response, &gate.peer(), &by);
+            // Whoever asked may have left.
+            let _ = sender.send(response);
+        };
+        self.tasks.spawn("management", work.in_current_span());
+        let stopping = || respond::fault(&Fault::backend_failed("This peer is stopping: look whether it was done"));
+        answer.await.unwrap_or_else(|_| stopping())
+    }
+
+    /// What this peer is called.
+    pub(super) fn peer(&self) -> Arc<str> {
+        self.mesh.as_ref().map_or_else(|| self.name.clone(), Mesh::name)
+    }
+}
+
+/// Lets those through who may manage, and writes down what they have changed.
+pub(super) async fn check(State(gate): State<Arc<Gate>>, mut request: Request, next: Next) -> Response {
     let source = request.extensions().get::<Source>().copied();
-    match guard.admit(source, request.headers()) {
-        Ok(()) => next.run(request).await,
+    let admitted = request.extensions().get::<Admitted>().map(|Admitted(right)| *right);
+    let from = source.map(|Source(address)| address.to_string());
+    match admitted.map_or_else(|| gate.guard.admit(source, request.headers()), Ok) {
+        Ok(right) => {
+            let by = By::new(from.unwrap_or_default(), right);
+            request.extensions_mut().insert(by.clone());
+            if request.method().is_safe() {
+                return next.run(request).await;
+            }
+            gate.see_through(by, next.run(request)).await
+        }
         Err(fault) => {
-            let from = source.map(|Source(address)| address.to_string());
             warn!(from, method = %request.method(), path = request.uri().path(), "Management refused");
             respond::fault(&fault)
         }
@@ -143,8 +313,33 @@ pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, nex
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;
+    use tokio::sync::Notify;
 
     use super::*;
+
+    /// A change that was cut off amid the writing of a file was neither taken up nor written down.
+    #[tokio::test]
+    async fn a_change_ends_though_whoever_asked_has_left() {
+        let gate = Gate { guard: Arc::new(Guard::new(None)), mesh: None, name: Arc::from("here"), tasks: Tasks::new() };
+        let gate = Arc::new(gate);
+        let (begun, go_on, ended) = (Arc::new(Notify::new()), Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let change = {
+            let (begun, go_on, ended) = (begun.clone(), go_on.clone(), ended.clone());
+            async move {
+                begun.notify_one();
+                go_on.notified().await;
+                ended.notify_one();
+                Response::default()
+            }
+        };
+        let asked = gate.see_through(By::new("there", NEAR), change);
+        tokio::select! {
+            _ = asked => panic!("it cannot have ended"),
+            () = begun.notified() => {}
+        }
+        go_on.notify_one();
+        ended.notified().await;
+    }
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs
@@ -192,19 +387,60 @@ mod tests {
         assert!(call("http://localhost:8000").is_ok());
         assert!(call("http://evil.example").is_err());
         assert!(call("null").is_err());
+        let site =
+            |site| guard.admit(from("127.0.0.1:5"), &headers(&[("host", "localhost:8000"), ("sec-fetch-site", site)]));
+        assert!(site("same-origin").is_ok() && site("none").is_ok());
+        assert!(site("cross-site").is_err() && site("same-site").is_err());
+    }
+
+    fn ring() -> (tempfile::TempDir, Arc<Ring>) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let ring = Ring::open(directory.path(), false, &crate::env::Env::real()).expect("an empty ring");
+        (directory, Arc::new(ring))
+    }
+
+    fn configured(name: &str, key: &str) -> ConfiguredKey {
+        ConfiguredKey { name: name.to_owned(), sha256: digest(key), ..ConfiguredKey::default() }
     }
 
     #[test]
     fn client_keys_name_their_holder() {
-        let key = ("team".to_owned(), digest("k1"), Some(vec!["llama*".to_owned()]));
-        let keys = ClientKeys::new(vec![key]).expect("good globs");
-        let caller = keys.caller(&headers(&[("authorization", "Bearer k1")]), None).expect("known");
-        assert!(caller.may_use("llama3") && !caller.may_use("gpt-4"));
-        assert!(keys.caller(&headers(&[("x-api-key", "k1")]), None).is_ok());
-        assert!(keys.caller(&headers(&[("x-goog-api-key", "k1")]), None).is_ok());
-        assert!(keys.caller(&HeaderMap::new(), Some("alt=sse&key=k1")).is_ok());
-        assert!(keys.caller(&headers(&[("authorization", "Bearer k2")]), None).is_err());
-        assert!(keys.caller(&HeaderMap::new(), None).is_err());
-        assert!(ClientKeys::new(vec![("x".to_owned(), digest(""), Some(vec!["[".to_owned()]))]).is_err());
+        let (_directory, ring) = ring();
+        let key = ConfiguredKey {
+            models: Some(vec!["llama*".to_owned()]),
+            tokens_per_minute: Some(7),
+            ..configured("team", "k1")
+        };
+        let keys = ClientKeys::new(vec![key], ring.clone()).expect("good globs");
+        let caller = |pairs: &[(&'static str, &str)], query| keys.caller(&headers(pairs), query);
+        let known = caller(&[("authorization", "Bearer k1")], None).expect("known").expect("asked for");
+        assert!(known.may_use("llama3") && !known.may_use("gpt-4"));
+        let quota = known.quota.as_ref().expect("a limit");
+        assert!(quota.id.starts_with('c') && quota.id.len() == 17 && quota.holder.is_none(), "{quota:?}");
+        assert_eq!(quota.tokens_per_minute, Some(7));
+        assert!(caller(&[("x-api-key", "k1")], None).is_ok());
+        assert!(caller(&[("x-goog-api-key", "k1")], None).is_ok());
+        assert!(caller(&[], Some("alt=sse&key=k1")).is_ok());
+        assert!(caller(&[("authorization", "Bearer k2")], None).is_err());
+        assert!(caller(&[], None).is_err());
+        let bad = ConfiguredKey { models: Some(vec!["[".to_owned()]), ..configured("x", "") };
+        assert!(ClientKeys::new(vec![bad], ring).is_err());
+    }
+
+    #[test]
+    fn the_first_key_closes_the_door_and_revoking_the_last_does_not_open_it() {
+        let (_directory, ring) = ring();
+        let keys = ClientKeys::new(Vec::new(), ring.clone()).expect("no globs");
+        let ask = |key: &str| keys.caller(&headers(&[("authorization", &format!("Bearer {key}"))]), None);
+        assert!(matches!(ask("anything"), Ok(None)) && keys.is_open());
+        ring.await_mesh();
+        assert!(ask("anything").expect("let in").is_some_and(|caller| caller.is_stranger));
+        let maker = crate::access::Maker { name: "p".to_owned(), holder: String::new(), now: 1 };
+        let wish = crate::access::Wish { name: "laptop".to_owned(), ..Default::default() };
+        let (_, key) = ring.add(&wish, &maker).expect("a key");
+        assert!(ask("anything").is_err());
+        assert_eq!(ask(&key).expect("good").expect("asked for").name, "laptop");
+        ring.revoke("laptop", 2).expect("known");
+        assert!(ask(&key).is_err() && ask("anything").is_err() && !keys.is_open());
     }
 }

@@ -9,18 +9,21 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::path::Rest;
-use super::{Manage, View, respond};
+use super::query::{asks_for, is_dry_run};
+use super::settings::{self, Edit, Saved};
+use super::{Manage, View, audit, respond};
 use crate::backend::{self, Detected};
 use crate::dialect::Fault;
 use crate::fleet::{
-    BackendFacts, BackendSpec, Breaker, Kind, Load, Locality, Model, NAME_LIMIT, PeerState, Source, is_fit_name,
-    root_url,
+    BackendFacts, BackendSpec, Breaker, Kind, Load, Locality, Model, NAME_LIMIT, PeerState, Source, Tier, Zone,
+    is_fit_name, root_url,
 };
-use crate::registry::Entry;
+use crate::mesh::{Mesh, Peer};
+use crate::registry::{Duplicate, Entry};
 
 /// A backend as the command line and dashboards see it.
 #[derive(Serialize)]
-struct BackendView {
+pub(super) struct BackendView {
     id: String,
     name: String,
     url: String,
@@ -131,7 +134,14 @@ impl BackendView {
         }
     }
 
-    fn own(entry: &Entry) -> Self {
+    /// One of another peer.
+    pub(super) fn of_peer(facts: &BackendFacts, peer: &Peer) -> Self {
+        let url = format!("http://{}", facts.about.endpoint);
+        BackendView::of(facts, url, format!("peer:{}", peer.name), &peer.name)
+    }
+
+    /// One of this peer.
+    pub(super) fn own(entry: &Entry) -> Self {
         let condition = entry.condition();
         let url = entry.spec.url.as_str().trim_end_matches('/').to_owned();
         BackendView {
@@ -150,8 +160,7 @@ pub(super) async fn list(State(view): State<View>) -> Response {
         let (now, config) = (Instant::now(), mesh.config());
         for peer in mesh.peers().list.iter().filter(|peer| peer.state(now, config) != PeerState::Dead) {
             for backend in &peer.backends {
-                let url = format!("http://{}", backend.about.endpoint);
-                backends.push(BackendView::of(&backend.facts(now), url, format!("peer:{}", peer.name), &peer.name));
+                backends.push(BackendView::of_peer(&backend.facts(now), peer));
             }
         }
     }
@@ -166,26 +175,79 @@ struct Addition {
     #[serde(alias = "backend_type")]
     r#type: Option<String>,
     priority: Option<i64>,
+    zone: Option<Zone>,
+    tier: Option<Tier>,
+    /// Write it into the configuration file as well.
+    #[serde(default)]
+    save: bool,
+}
+
+/// This peer's backends, and the file that may name them.
+#[derive(Clone)]
+pub(super) struct Own {
+    pub(super) manage: Manage,
+    pub(super) settings: settings::Owner,
 }
 
 /// The largest body of a management call.
 const BODY_LIMIT: usize = 64 << 10;
 
-pub(super) async fn add(State(manage): State<Manage>, request: Request) -> Response {
+pub(super) async fn add(State(Own { manage, settings }): State<Own>, request: Request) -> Response {
     let added = async {
+        let dry_run = is_dry_run(request.uri());
         let (_, body) = respond::whole_body_of(request, BODY_LIMIT).await?;
         let addition: Addition =
             serde_json::from_slice(&body).map_err(|error| Fault::bad_request(format!("Invalid request: {error}")))?;
+        let (save, zone, tier, priority) = (addition.save, addition.zone, addition.tier, addition.priority);
         let spec = read(addition, &manage).await?;
-        manage.registry.add(spec).map_err(|duplicate| Fault::conflict(duplicate.to_string()))
+        let name = spec.name.clone();
+        if save || dry_run {
+            let duplicate = || Fault::conflict(Duplicate(name.clone()).to_string());
+            manage.registry.snapshot().get(&name).map_or(Ok(()), |_| Err(duplicate()))?;
+        }
+        if save {
+            let priority = priority.map(|_| spec.priority);
+            let saved = Saved { url: spec.url.to_string(), kind: spec.kind, priority, zone, tier };
+            let edit = Edit::Backend { name: name.clone(), backend: Some(saved) };
+            settings.write(edit, None, dry_run).await.map_err(|declined| declined.fault())?;
+        }
+        if dry_run {
+            return Ok(Err(would_add(&spec, save)));
+        }
+        if save {
+            let taken = manage.registry.snapshot().get(&name).cloned();
+            let taken =
+                taken.ok_or_else(|| Fault::conflict(format!("backend '{name}' is written, but was not taken up")));
+            return taken.map(Ok);
+        }
+        manage.registry.add(spec).map(Ok).map_err(|duplicate| Fault::conflict(duplicate.to_string()))
     };
     match added.await {
-        Ok(entry) => {
+        Ok(Err(foreseen)) => respond::json(StatusCode::OK, &foreseen),
+        Ok(Ok(entry)) => {
             info!(backend = entry.spec.name.as_str(), kind = %entry.spec.kind, "Backend added");
-            respond::json(StatusCode::CREATED, &json!({ "backend": BackendView::own(&entry) }))
+            let mut response = respond::json(StatusCode::CREATED, &json!({ "backend": BackendView::own(&entry) }));
+            audit::deed(&mut response, "backend_added", entry.spec.name.as_str());
+            response
         }
         Err(fault) => respond::fault(&fault),
     }
+}
+
+/// A backend as it would be.
+fn would_add(spec: &BackendSpec, save: bool) -> serde_json::Value {
+    json!({
+        "dry_run": true,
+        "would_add": {
+            "name": spec.name,
+            "url": spec.url.as_str().trim_end_matches('/'),
+            "type": spec.kind,
+            "zone": spec.zone.as_str(),
+            "tier": spec.tier.get(),
+            "priority": spec.priority,
+            "save": save,
+        },
+    })
 }
 
 async fn read(addition: Addition, manage: &Manage) -> Result<BackendSpec, Fault> {
@@ -212,18 +274,58 @@ async fn read(addition: Addition, manage: &Manage) -> Result<BackendSpec, Fault>
         return Err(Fault::bad_request(instead));
     }
     let mut spec = BackendSpec::new(name, url, kind, Source::Manual);
+    spec.zone = addition.zone.unwrap_or(spec.zone);
+    spec.tier = addition.tier.unwrap_or(spec.tier);
     if let Some(priority) = addition.priority {
         spec.priority = u32::try_from(priority.max(0)).unwrap_or(u32::MAX);
     }
     Ok(spec)
 }
 
-pub(super) async fn remove(State(manage): State<Manage>, Rest(name): Rest) -> Response {
-    match manage.registry.remove(&name) {
-        Some(entry) => {
-            info!(backend = entry.spec.name.as_str(), "Backend removed");
-            respond::json(StatusCode::OK, &json!({ "removed": entry.spec.name }))
+pub(super) async fn remove(State(Own { manage, settings }): State<Own>, Rest(name): Rest, uri: http::Uri) -> Response {
+    let snapshot = manage.registry.snapshot();
+    let Some(entry) = snapshot.get(&name) else { return respond::fault(&not_found(&name)) };
+    let (save, dry_run) = (asks_for(&uri, "save"), is_dry_run(&uri));
+    if save {
+        let edit = Edit::Backend { name: name.clone(), backend: None };
+        if let Err(declined) = settings.write(edit, None, dry_run).await {
+            return respond::fault(&declined.fault());
         }
-        None => respond::fault(&Fault::not_found(format!("backend not found: {name}"))),
     }
+    if dry_run {
+        return respond::json(StatusCode::OK, &foreseen(entry, &manage));
+    }
+    manage.registry.discard(entry);
+    info!(backend = entry.spec.name.as_str(), "Backend removed");
+    let mut response = respond::json(StatusCode::OK, &json!({ "removed": entry.spec.name }));
+    audit::deed(&mut response, "backend_removed", entry.spec.name.as_str());
+    response
+}
+
+pub(super) fn not_found(name: &str) -> Fault {
+    Fault::not_found(format!("backend not found: {name}"))
+}
+
+/// What would become of requests and models without a backend.
+fn foreseen(gone: &Entry, manage: &Manage) -> serde_json::Value {
+    let snapshot = manage.registry.snapshot();
+    let (peers, now) = (manage.mesh.as_ref().map(Mesh::peers).unwrap_or_default(), Instant::now());
+    let is_elsewhere = |model: &Model| {
+        let here = snapshot.offering(&model.id).iter().any(|offered| offered.entry.name != gone.name);
+        let lives = |peer: &Peer| {
+            let config = manage.mesh.as_ref().map(Mesh::config);
+            config.is_some_and(|config| peer.state(now, config) != PeerState::Dead)
+        };
+        here || peers.offering(&model.id).any(|(peer, ..)| lives(peer))
+    };
+    let condition = gone.condition();
+    let lost = condition.models.iter().filter(|model| !is_elsewhere(model)).map(|model| &model.id);
+    let load = gone.load();
+    json!({
+        "dry_run": true,
+        "would_remove": gone.spec.name,
+        "in_flight": load.in_flight,
+        "queued": load.queued,
+        "models_lost": lost.collect::<Vec<_>>(),
+    })
 }

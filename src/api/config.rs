@@ -57,7 +57,8 @@ impl Config {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Auth {
-    /// Keys of clients. Empty: every client may ask.
+    /// Keys of clients that are good at this peer; `nexus keys add` makes those of the whole mesh. Where there are neither,
+    /// every client may ask.
     pub client_keys: Vec<ClientKey>,
     /// The environment variable that holds the admin token. Unset: management that changes state answers loopback only.
     pub admin_token_env: String,
@@ -68,7 +69,7 @@ pub struct Auth {
 pub struct ClientKey {
     /// The name of the client, for people.
     pub name: String,
-    /// The environment variable that holds the key.
+    /// The environment variable that holds the key, of at least 16 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_env: Option<String>,
     /// The SHA-256 of the key, in hex.
@@ -86,4 +87,11 @@ pub struct ClientKey {
     /// Tokens it may use in a minute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens_per_minute: Option<u64>,
+}
+
+impl ClientKey {
+    /// Whether anything is limited for it.
+    pub fn is_limited(&self) -> bool {
+        self.monthly_limit_usd.is_some() || self.requests_per_minute.is_some() || self.tokens_per_minute.is_some()
+    }
 }

@@ -37,8 +37,6 @@ struct MeshSize {
 pub(super) async fn health(State(view): State<View>) -> Response {
     let snapshot = view.registry.snapshot();
     let (total, healthy) = (snapshot.entries.len(), snapshot.healthy());
-    let mut models: Vec<String> = models::all(&view).into_iter().map(|entry| entry.id).collect();
-    models.dedup();
     let status = match (healthy, total) {
         (healthy, total) if healthy == total => "healthy",
         (0, _) => "unhealthy",
@@ -49,7 +47,7 @@ pub(super) async fn health(State(view): State<View>) -> Response {
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: view.started.elapsed().as_secs(),
         backends: Backends { total, healthy, unhealthy: total - healthy },
-        models: models.len(),
+        models: models::count(&view),
         mesh: mesh_size(&view),
     };
     respond::json(StatusCode::OK, &health)

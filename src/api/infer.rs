@@ -1,18 +1,25 @@
 //! The inference endpoints of every dialect: the body is read once, the gateway does the rest. Errors are told in the
 //! dialect of the endpoint.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::Extension;
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, post};
+use tokio::time::timeout;
 use tracing::warn;
 
 use super::path::Rest;
 use super::{Inference, Source, respond};
 use crate::dialect::Fault;
 use crate::exchange::headers::CREDENTIALS;
-use crate::exchange::{self, Dialect, Endpoint, Origin, RequestId, visited};
+use crate::exchange::{self, Caller, Dialect, Endpoint, Origin, RequestId, visited};
+
+/// How long a request that costs waits until this node knows the client keys of its mesh.
+const INTRODUCED: Duration = Duration::from_secs(15);
 
 /// `POST` to an endpoint whose body names the model.
 pub(super) fn ask(endpoint: Endpoint) -> MethodRouter<Inference> {
@@ -65,10 +72,29 @@ async fn infer(
     id: RequestId,
     request: Request,
 ) -> Response {
-    match read(&inference, endpoint, model, id, request).await {
-        Ok(request) => inference.gateway.clone().handle(request).await.map(Body::new),
-        Err(response) => response,
+    let awaits = inference.keys.ring().awaits_mesh();
+    let query = awaits.then(|| request.uri().query().map(str::to_owned)).flatten();
+    let mut request = match read(&inference, endpoint, model, id, request).await {
+        Ok(request) => request,
+        Err(response) => return response,
+    };
+    if awaits && inference.gateway.is_barred_as_stranger(&request) {
+        let _ = timeout(INTRODUCED, inference.keys.ring().settled()).await;
+        match inference.keys.caller(&request.headers, query.as_deref()) {
+            Ok(caller) => introduce(&mut request, caller),
+            Err(fault) => return respond::fault_in(endpoint.dialect(), &fault),
+        }
     }
+    inference.gateway.clone().handle(request).await.map(Body::new)
+}
+
+/// Writes down who asks. A key of this mesh is nobody else's business.
+fn introduce(request: &mut exchange::Request, caller: Option<Arc<Caller>>) {
+    if let Some(caller) = caller.as_ref().filter(|caller| !caller.is_stranger) {
+        request.client = caller.name.as_str().into();
+        CREDENTIALS.iter().for_each(|name| drop(request.headers.remove(name)));
+    }
+    request.caller = caller;
 }
 
 /// A client's request, whole, with whoever its key names. `model` is the one that the path names, where it does.
@@ -83,32 +109,22 @@ pub(super) async fn read(
     request: Request,
 ) -> Result<exchange::Request, Response> {
     let refuse = |fault: &Fault| respond::fault_in(endpoint.dialect(), fault);
-    let caller = match &inference.keys {
-        Some(keys) => match keys.caller(request.headers(), request.uri().query()) {
-            Ok(caller) => Some(caller),
-            Err(fault) => return Err(refuse(&fault)),
-        },
-        None => None,
-    };
+    let caller = inference.keys.caller(request.headers(), request.uri().query()).map_err(|fault| refuse(&fault))?;
     let (parts, body) = match respond::whole_body_of(request, inference.max_body).await {
         Ok(read) => read,
         Err(fault) => return Err(refuse(&fault)),
     };
     let mut headers = parts.headers;
-    let client = match (&caller, parts.extensions.get::<Source>()) {
-        (Some(caller), _) => caller.name.as_str().into(),
-        (None, Some(Source(address))) => address.ip().to_canonical().to_string().into(),
-        (None, None) => "".into(),
-    };
-    if caller.is_some() {
-        // A key of this mesh is nobody else's business.
-        CREDENTIALS.iter().for_each(|name| drop(headers.remove(name)));
-    }
+    let source = parts.extensions.get::<Source>();
+    let client = source.map_or("".into(), |Source(address)| address.ip().to_canonical().to_string().into());
     if let Err(circle) = visited::enter(&mut headers, &inference.node) {
         let fault = Fault::loop_detected(circle.backend.as_deref(), circle.node.as_deref());
         warn!(request_id = %id, backend = circle.backend.as_deref(), "Request goes in a circle: {}", fault.message);
         return Err(refuse(&fault));
     }
     let model = model.map(Into::into);
-    Ok(exchange::Request { id, endpoint, model, headers, body, origin: Origin::Client, client, caller })
+    let mut request =
+        exchange::Request { id, endpoint, model, headers, body, origin: Origin::Client, client, caller: None };
+    introduce(&mut request, caller);
+    Ok(request)
 }

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::path::Rest;
-use super::respond;
+use super::{audit, respond};
 use crate::dialect::Fault;
 use crate::exchange::{Objection, ObjectionReason, Operation};
 use crate::lifecycle::{Lifecycle, Move, Wish};
@@ -53,7 +53,7 @@ pub(super) async fn load(State(lifecycle): State<Lifecycle>, request: Request) -
         let wish = Wish { model: named("model_id", model_id)?, backend: backend_id, peer, pull };
         lifecycle.load(&wish).await.map_err(fault)
     };
-    answer(begun.await, StatusCode::ACCEPTED, "loading", |operation| {
+    answer(begun.await, StatusCode::ACCEPTED, ("loading", "model_load"), |operation| {
         json!({
             "operation_id": operation.operation_id,
             "model_id": operation.model_id,
@@ -71,7 +71,7 @@ pub(super) async fn unload(State(lifecycle): State<Lifecycle>, Rest(model): Rest
     };
     let (backend, peer) = (query("backend_id").or_else(|| query("backend")), query("peer"));
     let ended = lifecycle.unload(&Wish { model, backend, peer, pull: false }).await.map_err(fault);
-    answer(ended, StatusCode::OK, "completed", |operation| {
+    answer(ended, StatusCode::OK, ("completed", "model_unload"), |operation| {
         json!({
             "operation_id": operation.operation_id,
             "model_id": operation.model_id,
@@ -97,7 +97,7 @@ pub(super) async fn migrate(State(lifecycle): State<Lifecycle>, request: Request
         };
         lifecycle.migrate(&wish).await.map_err(fault)
     };
-    answer(begun.await, StatusCode::ACCEPTED, "migrating", |operation| {
+    answer(begun.await, StatusCode::ACCEPTED, ("migrating", "model_migrate"), |operation| {
         let Operation { operation_id, model_id, backend_id, source_backend_id, .. } = operation;
         let source = source_backend_id.as_deref().unwrap_or_default();
         json!({
@@ -134,7 +134,7 @@ fn named(key: &str, name: String) -> Result<String, Fault> {
 fn answer(
     result: Result<Operation, Fault>,
     status: StatusCode,
-    word: &'static str,
+    (word, action): (&'static str, &'static str),
     body: impl Fn(&Operation) -> Value,
 ) -> Response {
     let operation = match result {
@@ -146,6 +146,8 @@ fn answer(
     if let Ok(id) = HeaderValue::from_str(&operation.operation_id) {
         response.headers_mut().insert(OPERATION, id);
     }
+    let Operation { model_id, backend_id, peer, .. } = &operation;
+    audit::deed(&mut response, action, format!("{model_id} on {backend_id} of {peer}"));
     response
 }
 

@@ -10,7 +10,7 @@ use serde_json::json;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Manage, View, respond};
+use super::{Manage, View, audit, budget, respond};
 use crate::dialect::Fault;
 use crate::fleet::{BackendFacts, PeerState};
 use crate::mesh::{Membership, Mesh, Peer};
@@ -69,21 +69,24 @@ impl BackendView {
 }
 
 pub(super) async fn status(State(view): State<View>) -> Response {
+    let of_mesh = view
+        .warnings()
+        .into_iter()
+        .map(|warning| json!({ "code": warning.code, "message": warning.message, "peer": warning.peer }));
     let Some(mesh) = &view.mesh else {
+        let warnings: Vec<_> = of_mesh.collect();
         return respond::json(
             StatusCode::OK,
-            &json!({ "mesh": null, "self": null, "peers": [], "budget": null, "warnings": [] }),
+            &json!({ "mesh": null, "self": null, "peers": [], "budget": null, "warnings": warnings }),
         );
     };
     let now = Instant::now();
     let config = mesh.config();
     let peers = mesh.peers();
     let others: Vec<PeerView> = peers.list.iter().map(|peer| other(peer, now, config)).collect();
-    let warnings: Vec<_> = mesh
-        .warnings()
-        .into_iter()
-        .map(|warning| json!({ "code": warning.code, "message": warning.message, "peer": warning.peer }))
-        .collect();
+    let of_budget = view.treasury.iter().flat_map(|treasury| treasury.warnings());
+    let of_budget = of_budget.map(|message| json!({ "code": "budget", "message": message, "peer": null }));
+    let warnings: Vec<_> = of_mesh.chain(of_budget).collect();
     let living = others.iter().filter(|peer| peer.state != PeerState::Dead.as_str()).count();
     respond::json(
         StatusCode::OK,
@@ -91,7 +94,7 @@ pub(super) async fn status(State(view): State<View>) -> Response {
             "mesh": { "name": mesh.membership().name, "keyed": mesh.is_keyed(), "size": living + 1 },
             "self": myself(&view, mesh),
             "peers": others,
-            "budget": null,
+            "budget": view.treasury.as_ref().map(|treasury| budget::in_short(&treasury.figures())),
             "warnings": warnings,
         }),
     )
@@ -149,6 +152,9 @@ struct Joining {
     key: String,
     #[serde(default)]
     seeds: Vec<String>,
+    /// The key was made just now, for this node: the mesh begins here.
+    #[serde(default)]
+    made_here: bool,
 }
 
 /// The largest body of a management call.
@@ -164,17 +170,22 @@ pub(super) async fn join(State(manage): State<Manage>, request: Request) -> Resp
         let (_, body) = respond::whole_body_of(request, BODY_LIMIT).await?;
         let joining: Joining =
             serde_json::from_slice(&body).map_err(|error| Fault::bad_request(format!("Invalid request: {error}")))?;
-        let Joining { name, key, seeds } = joining;
+        let Joining { name, key, seeds, made_here } = joining;
         let membership =
             Membership::read(&name, &key, &seeds).map_err(|wrong| Fault::bad_request(format!("Invalid {wrong}")))?;
         if !membership.key.is_keyed() {
             let means = "any peer on this network may join, and see models and prompts; close it: nexus mesh invite";
             warn!(mesh = name, "Joining an open mesh: {means}");
         }
-        manage.membership.join(membership).await.map_err(Fault::bad_request)
+        manage.membership.join(membership, made_here).await.map_err(Fault::bad_request)?;
+        Ok(name)
     };
     match joined.await {
-        Ok(()) => respond::json(StatusCode::OK, &json!({ "joined": true })),
+        Ok(name) => {
+            let mut response = respond::json(StatusCode::OK, &json!({ "joined": true }));
+            audit::deed(&mut response, "mesh_joined", name);
+            response
+        }
         Err(fault) => respond::fault(&fault),
     }
 }

@@ -108,6 +108,13 @@ pub(super) fn all(view: &View) -> Vec<Entry> {
     seen(view).into_iter().map(entry).collect()
 }
 
+/// How many models can be asked for, whoever has them.
+pub(super) fn count(view: &View) -> usize {
+    let mut ids: Vec<String> = seen(view).into_iter().map(|seen| seen.model.id.clone()).collect();
+    ids.dedup();
+    ids.len()
+}
+
 /// Every model that somebody can serve, sorted by id, then by backend. A server that two peers reach is listed once.
 pub(super) fn seen(view: &View) -> Vec<Seen> {
     let (snapshot, peers) = (view.registry.snapshot(), view.mesh.as_ref().map(Mesh::peers).unwrap_or_default());
@@ -122,7 +129,7 @@ pub(super) fn seen(view: &View) -> Vec<Seen> {
     let mut seen: Vec<(Server<'_>, Seen)> = Vec::new();
     for (backend, about) in snapshot.entries.iter().zip(&abouts) {
         let condition = backend.condition();
-        let usable = match condition.status {
+        let usable = match backend.status() {
             Status::Healthy => true,
             Status::Unknown => !view.checks_health && !backend.is_withdrawn(),
             _ => false,

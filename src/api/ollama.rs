@@ -16,7 +16,7 @@ use crate::fleet::{Model, Residency, Support};
 /// How long a model is said to stay in memory: nobody here knows.
 const STAYS_SECONDS: u64 = 300;
 
-/// `GET /` and `HEAD /`: clients of Ollama look whether anybody is there.
+/// `HEAD /`, and `GET /` for whoever reads no HTML: clients of Ollama look whether anybody is there.
 pub(super) async fn greeting() -> &'static str {
     "Nexus is running\n"
 }

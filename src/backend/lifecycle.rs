@@ -134,6 +134,16 @@ pub async fn pull(
     }
 }
 
+/// Whether servers of this kind load and unload models when they are told to.
+pub fn can_load(kind: Kind) -> bool {
+    ABLE.contains(&kind)
+}
+
+/// Whether servers of this kind fetch models that they do not have.
+pub fn can_pull(kind: Kind) -> bool {
+    kind == Kind::Ollama
+}
+
 fn impossible(kind: Kind) -> Trouble {
     let able: Vec<_> = ABLE.iter().map(|kind| kind.as_str()).collect();
     Trouble::Impossible(format!(

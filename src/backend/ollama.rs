@@ -3,7 +3,7 @@
 
 mod ps;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use futures_util::stream::{self, StreamExt};
 use serde_json::{Value, json};
@@ -38,6 +38,8 @@ pub(super) async fn probe(
     let mut models: Vec<Model> = tags.iter().map(model).collect();
     let mut weights = body.as_ref().map(weights).unwrap_or_default();
     models.iter_mut().for_each(|model| model.weights = weights.remove(model.id.as_str()).unwrap_or_default());
+    let remote = body.as_ref().map(remote).unwrap_or_default();
+    models.iter_mut().for_each(|model| model.remote = remote.contains(model.id.as_str()));
     if let Some(running) = running {
         models.iter_mut().for_each(|model| running.apply(model));
     }
@@ -83,6 +85,15 @@ fn weights(body: &Value) -> HashMap<&str, Weights> {
         Some((name, entry(value)))
     })
     .collect()
+}
+
+/// The names of those of a list that are served by another server: `remote_host` says which. A copy of a cloud model may be
+/// called anything (<https://github.com/ollama/ollama/blob/main/api/types.go>, `ListModelResponse`).
+fn remote(body: &Value) -> HashSet<&str> {
+    let list = body.get("models").and_then(Value::as_array).into_iter().flatten();
+    let says = |entry: &&Value, key: &str| entry.get(key).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    let remote = list.filter(|entry| says(entry, "remote_host") || says(entry, "remote_model"));
+    remote.filter_map(|entry| entry.get("name").or_else(|| entry.get("model")).and_then(Value::as_str)).collect()
 }
 
 /// (name, digest) of every model.
@@ -204,6 +215,15 @@ mod tests {
     fn an_old_ollama_that_shows_no_capabilities_leaves_them_unknown() {
         let model = describe("m", &json!({"modelfile": "FROM x"}));
         assert_eq!((model.vision, model.tools, model.context_length), (Support::Unknown, Support::Unknown, None));
+    }
+
+    #[test]
+    fn a_copy_of_a_cloud_model_is_known_by_its_host() {
+        let body = json!({"models": [
+            {"name": "copy:latest", "remote_model": "gpt-oss:120b", "remote_host": "https://ollama.com:443"},
+            {"name": "here:latest", "remote_host": ""}, {"name": "plain:7b"},
+        ]});
+        assert_eq!(remote(&body), HashSet::from(["copy:latest"]));
     }
 
     #[test]

@@ -5,6 +5,8 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::client::{Client, ClientError};
+use super::config::asked;
+use super::drain::{DrainBackend, UndrainBackend};
 use super::render::{self, BackendView, Style};
 use super::{ConfigFile, print, tell};
 use crate::config::{self, Config};
@@ -15,6 +17,8 @@ pub(super) enum Backends {
     List(List),
     Add(Add),
     Remove(Remove),
+    Drain(DrainBackend),
+    Undrain(UndrainBackend),
 }
 
 /// List the backends that a running peer can use: its own, and those of other peers.
@@ -28,13 +32,16 @@ pub(super) struct List {
     /// Only those with this status: healthy, unhealthy, unknown or draining
     #[arg(short, long)]
     status: Option<String>,
+    /// Only those of this peer, by name; `self`: those of the peer that is asked
+    #[arg(long, value_name = "NAME")]
+    peer: Option<String>,
     #[command(flatten)]
     config: ConfigFile,
 }
 
 /// Add a backend to the running peer.
 ///
-/// It is used at once, and forgotten when the peer stops: to keep it, write it into the configuration file.
+/// It is used at once, and forgotten when the peer stops: `--save` writes it into the peer's configuration file.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -52,18 +59,34 @@ pub(super) struct Add {
     /// Lower is preferred
     #[arg(short, long, value_name = "N", default_value_t = 50, allow_negative_numbers = true)]
     priority: i32,
+    /// Write it into the configuration file of the peer as well
+    #[arg(long)]
+    save: bool,
+    /// Another peer of the mesh, by name or id
+    #[arg(long, value_name = "NAME")]
+    peer: Option<String>,
     #[command(flatten)]
     config: ConfigFile,
 }
 
 /// Remove a backend from the running peer.
 ///
-/// One that is configured comes back with the next start; one that is discovered, when it is seen again.
+/// Requests that it has are finished. One that is configured comes back with the next start unless `--save` is given; one that
+/// is discovered, when it is seen again.
 #[derive(Debug, Args)]
 pub(super) struct Remove {
     /// Its id or name, as `nexus backends list` shows it
     #[arg(value_name = "ID_OR_NAME")]
     name: String,
+    /// Only say what would become of requests and models
+    #[arg(long)]
+    dry_run: bool,
+    /// Take it out of the configuration file of the peer as well
+    #[arg(long)]
+    save: bool,
+    /// Another peer of the mesh, by name or id
+    #[arg(long, value_name = "NAME")]
+    peer: Option<String>,
     #[command(flatten)]
     config: ConfigFile,
 }
@@ -86,6 +109,8 @@ impl Backends {
             Backends::List(list) => list.run().await,
             Backends::Add(add) => add.run().await,
             Backends::Remove(remove) => remove.run().await,
+            Backends::Drain(drain) => drain.run().await,
+            Backends::Undrain(undrain) => undrain.run().await,
         }
     }
 }
@@ -95,6 +120,11 @@ impl List {
         let wanted = self.status.as_deref().map(status).transpose()?;
         let client = Client::find(self.config.path.as_deref())?;
         let mut backends = known(&client).await?;
+        if let Some(peer) = &self.peer {
+            let mesh = client.get::<Json>("/nexus/v1/mesh").await.unwrap_or_default();
+            let is_us = peer == "self" || mesh["self"]["name"].as_str() == Some(peer);
+            backends.retain(|backend| backend.peer == *peer || (is_us && backend.peer == "self"));
+        }
         backends.retain(|backend| wanted.is_none_or(|wanted| same(wanted, backend.status)));
         let text = if self.json {
             serde_json::to_string_pretty(&json!({ "backends": backends }))? + "\n"
@@ -154,13 +184,17 @@ impl Add {
         root_url(&self.url)?;
         let kind = self.kind.as_deref().map(str::parse::<Kind>).transpose()?;
         let mut body = json!({ "url": self.url, "priority": self.priority.max(0) });
+        if self.save {
+            body["save"] = json!(true);
+        }
         if let Some(name) = &self.name {
             body["name"] = json!(name);
         }
         if let Some(kind) = kind {
             body["type"] = json!(kind);
         }
-        let added: Added = Client::find(self.config.path.as_deref())?.post(PATH, &body).await?;
+        let added: Added =
+            Client::find(self.config.path.as_deref())?.post(&asked(PATH, false, self.peer.as_deref()), &body).await?;
         let BackendView { name, id, kind, .. } = added.backend;
         let line = format!("Added backend '{name}' ({id}) as {kind}");
         Ok(print(&format!("{}\n", render::clean(&line)))?)
@@ -171,17 +205,38 @@ impl Remove {
     async fn run(self) -> anyhow::Result<()> {
         let client = Client::find(self.config.path.as_deref())?;
         let id = percent_encode(&self.name);
-        match client.delete::<Json>(&format!("{PATH}/{id}")).await {
+        let mut path = asked(&format!("{PATH}/{id}"), self.dry_run, self.peer.as_deref());
+        if self.save {
+            path.push_str(if path.contains('?') { "&save=true" } else { "?save=true" });
+        }
+        match client.delete::<Json>(&path).await {
+            Ok(answer) if self.dry_run => Ok(print(&foreseen(&answer))?),
             Ok(answer) => {
                 let name = answer["removed"].as_str().unwrap_or(&self.name);
                 Ok(print(&format!("Removed backend: {}\n", render::clean(name)))?)
             }
-            Err(ClientError::Refused { status: http::StatusCode::NOT_FOUND, .. }) => {
+            Err(ClientError::Refused { status: http::StatusCode::NOT_FOUND, .. }) if self.peer.is_none() => {
                 Err(anyhow::anyhow!("backend not found: {}", self.name))
             }
             Err(error) => Err(error.into()),
         }
     }
+}
+
+/// What would become of requests and models.
+fn foreseen(answer: &Json) -> String {
+    let count = |key: &str| answer[key].as_u64().unwrap_or_default();
+    let name = render::clean(answer["would_remove"].as_str().unwrap_or_default());
+    let lost = answer["models_lost"].as_array().into_iter().flatten().filter_map(Json::as_str).map(render::clean);
+    let lost: Vec<String> = lost.collect();
+    let mut text = format!(
+        "Would remove backend: {name}\nUnder way there, and finished: {}. Waiting for it: {}.\n",
+        count("in_flight"),
+        count("queued")
+    );
+    let models = if lost.is_empty() { "every one is elsewhere, too".to_owned() } else { lost.join(", ") };
+    text.push_str(&format!("Models that nobody would have: {models}\n"));
+    text
 }
 
 /// One segment of a path.

@@ -10,9 +10,12 @@ use http::{Method, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
+use tokio::time::timeout;
 
-use crate::config::{self, ADMIN_TOKEN, Config, Loaded, Sources};
+use super::tell;
+use crate::config::{self, ADMIN_TOKEN, Config, LoadError, Loaded, Sources};
 use crate::env::{Exchange, ExchangeError, HttpExchange, RealNet};
+use crate::exchange::{Body, Reply};
 
 /// How long a node may take to accept a connection. It is mostly on this machine.
 const CONNECT_DEADLINE: Duration = Duration::from_secs(2);
@@ -58,12 +61,33 @@ impl Client {
         Self::with(Some(file), true, &config::process)
     }
 
+    /// The same where the file may be wrong: the node that was started from it may well run, and say so.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(super) fn find_anyhow(file: Option<&Path>) -> anyhow::Result<Self> {
+        let sources = || Sources { file, optional: false, lookup: &config::process, flags: toml::Table::new() };
+        match config::load(sources()) {
+            Ok(loaded) => Ok(Self::of(file, loaded, &config::process)),
+            Err(error @ LoadError::Unreadable { .. }) => Err(error.into()),
+            Err(error) => {
+                let loaded = config::whereabouts(&sources()).map_err(|_| error)?;
+                tell("Warning: the configuration file has problems: `nexus config reload --dry-run` says which.");
+                Ok(Self::of(file, loaded, &config::process))
+            }
+        }
+    }
+
     fn with(file: Option<&Path>, optional: bool, lookup: &config::Lookup<'_>) -> anyhow::Result<Self> {
         let loaded = config::load(Sources { file, optional, lookup, flags: toml::Table::new() })?;
+        Ok(Self::of(file, loaded, lookup))
+    }
+
+    fn of(file: Option<&Path>, loaded: Loaded, lookup: &config::Lookup<'_>) -> Self {
         let named = loaded.config.auth.admin_token_env.trim();
         let token = lookup(ADMIN_TOKEN).or_else(|| lookup(named).filter(|_| !named.is_empty()));
         let http = Exchange::new(Arc::new(RealNet), CONNECT_DEADLINE);
-        Ok(Client { http, places: places(file.is_some(), &loaded), token, loaded })
+        Client { http, places: places(file.is_some(), &loaded), token, loaded }
     }
 
     /// The same as a client of the models: with a client's key, and at `url` if one is named. The admin token is shown
@@ -101,6 +125,52 @@ impl Client {
         self.call(Method::DELETE, path, None).await
     }
 
+    /// What `path` tells for as long as it tells anything, and the root of the node that does.
+    ///
+    /// # Errors
+    /// Nobody is there, or the node says no.
+    pub(super) async fn follow(&self, path: &str) -> Result<(Body, &str), ClientError> {
+        let mut nobody = None;
+        for place in &self.places {
+            let unreachable = |reason: &str| ClientError::Unreachable { url: place.clone(), reason: reason.to_owned() };
+            let reply =
+                match timeout(ANSWER_DEADLINE, self.send(&Method::GET, &format!("{place}{path}"), None, None)).await {
+                    Ok(Ok(reply)) => reply,
+                    Ok(Err(ExchangeError::Connect(reason))) => {
+                        nobody.get_or_insert_with(|| unreachable(&reason));
+                        continue;
+                    }
+                    Ok(Err(ExchangeError::Broken(reason))) => return Err(unreachable(&reason)),
+                    Err(_) => return Err(unreachable("no answer in time")),
+                };
+            let status = reply.status();
+            let content_type = reply.headers().get(http::header::CONTENT_TYPE).map(|value| value.as_bytes());
+            if content_type.is_some_and(|value| value.starts_with(b"text/html")) {
+                return Err(Misread::NotNexus(status).at(place));
+            }
+            if status.is_success() {
+                return Ok((reply.into_body(), place));
+            }
+            let body = Limited::new(reply.into_body(), LARGEST_ANSWER).collect().await;
+            let bytes = body.map(|body| body.to_bytes()).unwrap_or_default();
+            read::<Json>(status, &bytes).map_err(|refusal| refusal.at(place))?;
+        }
+        Err(nobody
+            .unwrap_or_else(|| ClientError::Unreachable { url: "nowhere".to_owned(), reason: "no address".to_owned() }))
+    }
+
+    /// What `path` answers to `body`, and what tells the state that it speaks of from others. With `seen` only if that is
+    /// still the state there.
+    pub(super) async fn tagged<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Json>,
+        seen: Option<&str>,
+    ) -> Result<(T, Option<String>), ClientError> {
+        self.answer_of(method, path, body, seen).await.map(|(answer, tag, _)| (answer, tag))
+    }
+
     async fn call<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -116,15 +186,25 @@ impl Client {
         path: &str,
         body: Option<&Json>,
     ) -> Result<(T, &str), ClientError> {
+        self.answer_of(method, path, body, None).await.map(|(answer, _, place)| (answer, place))
+    }
+
+    async fn answer_of<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Json>,
+        seen: Option<&str>,
+    ) -> Result<(T, Option<String>, &str), ClientError> {
         let mut nobody = Vec::new();
         for place in &self.places {
             let unreachable = |reason: &str| ClientError::Unreachable { url: place.clone(), reason: reason.to_owned() };
             let url = format!("{place}{path}");
-            let exchange = self.exchange(&method, &url, body);
-            match tokio::time::timeout(ANSWER_DEADLINE, exchange).await {
-                Ok(Ok((status, bytes))) => {
+            let exchange = self.exchange(&method, &url, body, seen);
+            match timeout(ANSWER_DEADLINE, exchange).await {
+                Ok(Ok((status, tag, bytes))) => {
                     let answer = read(status, &bytes).map_err(|refusal| refusal.at(place))?;
-                    return Ok((answer, place));
+                    return Ok((answer, tag, place));
                 }
                 Ok(Err(ExchangeError::Connect(reason))) => nobody.push(unreachable(&reason)),
                 Ok(Err(ExchangeError::Broken(reason))) => return Err(unreachable(&reason)),
@@ -142,7 +222,22 @@ impl Client {
         method: &Method,
         url: &str,
         body: Option<&Json>,
-    ) -> Result<(StatusCode, Bytes), ExchangeError> {
+        seen: Option<&str>,
+    ) -> Result<(StatusCode, Option<String>, Bytes), ExchangeError> {
+        let reply = self.send(method, url, body, seen).await?;
+        let status = reply.status();
+        let tag = reply.headers().get(http::header::ETAG).and_then(|tag| tag.to_str().ok()).map(str::to_owned);
+        let bytes = Limited::new(reply.into_body(), LARGEST_ANSWER).collect().await.map_err(|error| broken(&*error))?;
+        Ok((status, tag, bytes.to_bytes()))
+    }
+
+    async fn send(
+        &self,
+        method: &Method,
+        url: &str,
+        body: Option<&Json>,
+        seen: Option<&str>,
+    ) -> Result<Reply, ExchangeError> {
         let mut request = http::Request::builder().method(method).uri(url);
         if body.is_some() {
             request = request.header(http::header::CONTENT_TYPE, "application/json");
@@ -150,12 +245,12 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.header(http::header::AUTHORIZATION, format!("Bearer {token}"));
         }
+        if let Some(seen) = seen {
+            request = request.header(http::header::IF_MATCH, seen);
+        }
         let body = body.map(Json::to_string).unwrap_or_default();
         let request = request.body(Full::new(Bytes::from(body))).map_err(|error| broken(&error))?;
-        let reply = self.http.send(request).await?;
-        let status = reply.status();
-        let bytes = Limited::new(reply.into_body(), LARGEST_ANSWER).collect().await.map_err(|error| broken(&*error))?;
-        Ok((status, bytes.to_bytes()))
+        self.http.send(request).await
     }
 }
 

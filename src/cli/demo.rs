@@ -5,17 +5,20 @@ mod guide;
 mod place;
 
 use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use toml::{Table, Value};
 
 use self::place::{Directory, Ports};
 use super::config::fresh_key;
 use super::signals::Stop;
 use super::{print, tell};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Origin, Sources};
 use crate::env::{Env, Seed};
 use crate::fleet::Kind;
 use crate::node::{self, Blueprint, Node};
@@ -59,8 +62,7 @@ struct Running {
 
 impl Demo {
     pub(super) async fn run(self) -> anyhow::Result<()> {
-        let quiet = telemetry::Config { level: telemetry::Level::Warn, ..telemetry::Config::default() };
-        telemetry::init(&quiet, config::process("RUST_LOG").as_deref())
+        let levels = telemetry::init(&quiet(), config::process("RUST_LOG").as_deref())
             .map_err(|error| anyhow!("cannot start logging: {error}"))?;
         let mut stop = Stop::listen()?;
         let directory = Directory::make(&Seed::from_os())?;
@@ -68,7 +70,7 @@ impl Demo {
         let started = tokio::select! {
             biased;
             () = stop.asked() => Ok(false),
-            started = start(self.peers, &directory, &mut running) => started.map(|()| true),
+            started = start(self.peers, &directory, &levels, &mut running) => started.map(|()| true),
         };
         if let Ok(true) = started {
             print(&guide::text(&running))?;
@@ -85,7 +87,12 @@ impl Demo {
 }
 
 /// Starts everything and waits until each peer has heard of every model.
-async fn start(peers: u8, directory: &Directory, running: &mut Vec<Running>) -> anyhow::Result<()> {
+async fn start(
+    peers: u8,
+    directory: &Directory,
+    levels: &telemetry::Levels,
+    running: &mut Vec<Running>,
+) -> anyhow::Result<()> {
     let progress = Progress::new(peers);
     let ports = Ports::find(usize::from(peers)).context("no free ports for the demonstration")?;
     let key = fresh_key(&Seed::from_os());
@@ -94,8 +101,11 @@ async fn start(peers: u8, directory: &Directory, running: &mut Vec<Running>) -> 
         let backend = synthetic::start(options(&part), &Env::real()).await.context("cannot start a made-up backend")?;
         let config = configuration(&part, &backend.url(), &ports, index, directory, &key);
         let cannot_start = |error: node::StartError| anyhow!("cannot start {}: {error}", part.name);
+        let file = directory.of(&format!("{}.toml", part.name));
+        let (config, origin) = written(&config, &file).context("cannot write the configuration of a peer")?;
         let (blueprint, _) = Blueprint::new(config, &|_| None).map_err(cannot_start)?;
-        let node = node::start(blueprint, Env::real()).await.map_err(cannot_start)?;
+        let node =
+            node::start(blueprint.from(origin).logging_by(levels.clone()), Env::real()).await.map_err(cannot_start)?;
         progress.step(&format!("{} is up at http://{}", part.name, node.http_address()));
         running.push(Running { part, node, backend });
     }
@@ -139,6 +149,8 @@ fn configuration(part: &Part, backend: &str, ports: &Ports, index: usize, direct
     let mut config = Config {
         data_dir: directory.of(&part.name).display().to_string(),
         backends: vec![config::Backend {
+            requests_per_minute: None,
+            tokens_per_minute: None,
             context_length: None,
             keep_alive: None,
             name: format!("{}-backend", part.name),
@@ -158,6 +170,7 @@ fn configuration(part: &Part, backend: &str, ports: &Ports, index: usize, direct
     config.server.port = ports.http[index];
     config.discovery.enabled = false;
     config.health_check.interval_seconds = 2;
+    config.logging = quiet();
     config.mesh.name = "demo".to_owned();
     config.mesh.key = key.to_owned();
     config.mesh.peer_name = part.name.clone();
@@ -167,6 +180,33 @@ fn configuration(part: &Part, backend: &str, ports: &Ports, index: usize, direct
     config.mesh.seeds =
         ports.mesh.iter().enumerate().filter(|(other, _)| *other != index).map(|(_, port)| loopback(*port)).collect();
     config
+}
+
+/// Only what is wrong: the terminal belongs to whoever tries things out. The peers have one log.
+fn quiet() -> telemetry::Config {
+    telemetry::Config { level: telemetry::Level::Warn, ..telemetry::Config::default() }
+}
+
+/// The configuration in a file, so that settings of a peer can be changed while it runs, as anywhere.
+fn written(config: &Config, file: &Path) -> anyhow::Result<(Config, Origin)> {
+    let text = toml::to_string(&differing(Table::try_from(config)?, &Table::try_from(Config::default())?))?;
+    std::fs::write(file, text)?;
+    let flags = Table::new();
+    let loaded = config::load(Sources { file: Some(file), optional: false, lookup: &|_| None, flags: flags.clone() })?;
+    let origin = Origin::new(&loaded, flags, Arc::new(|_: &str| None));
+    Ok((loaded.config, origin))
+}
+
+/// What is not as `usual`.
+fn differing(table: Table, usual: &Table) -> Table {
+    let differs = |(key, value): (String, Value)| match (value, usual.get(&key)) {
+        (Value::Table(table), Some(Value::Table(usual))) => {
+            let table = differing(table, usual);
+            (!table.is_empty()).then_some((key, Value::Table(table)))
+        }
+        (value, usual) => (usual != Some(&value)).then_some((key, value)),
+    };
+    table.into_iter().filter_map(differs).collect()
 }
 
 fn loopback(port: u16) -> String {
@@ -225,5 +265,17 @@ mod tests {
             assert!(!config.mesh.mdns && !config.discovery.enabled);
             assert!(config.data_dir.starts_with(&directory.of("").display().to_string()));
         }
+    }
+
+    #[test]
+    fn a_peer_goes_by_a_file_that_says_what_is_special_about_it() {
+        let directory = Directory::make(&Seed::fixed(2)).expect("a directory");
+        let ports = Ports { http: vec![1, 2], mesh: vec![4, 5] };
+        let meant = configuration(&part(0), "http://127.0.0.1:9", &ports, 0, &directory, &"a".repeat(52));
+        let file = directory.of("peer-1.toml");
+        let (config, origin) = written(&meant, &file).expect("a good file");
+        assert_eq!((config, origin.path()), (meant, file.as_path()));
+        let lines = std::fs::read_to_string(&file).expect("read").lines().count();
+        assert!(lines < 50, "{lines}");
     }
 }

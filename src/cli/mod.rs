@@ -1,20 +1,29 @@
 //! The command line: its commands, and how each is run. Commands other than `serve`, `synthetic` and `demo` only talk to
 //! a running node or write a file; none of them is a node.
 
+mod advise;
+mod assent;
 mod backends;
+mod budget;
 mod client;
 mod completions;
 mod config;
 mod connect;
 mod demo;
+mod drain;
 mod explain;
 mod health;
+mod keys;
+mod log;
 mod mesh;
 mod models;
+mod policies;
 mod render;
 mod serve;
+mod settings;
 mod signals;
 mod synthetic;
+mod turned;
 
 use std::future::Future;
 use std::io::{self, Write};
@@ -43,19 +52,34 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Serve),
-    /// List, add and remove backends of a running peer
+    /// List, add, drain and remove backends of a running peer
     #[command(subcommand)]
     Backends(backends::Backends),
     Models(models::Models),
     Health(health::Health),
     Connect(connect::Connect),
-    /// Write a configuration file
+    /// Write a configuration file, or have a running peer read its own again
     #[command(subcommand)]
     Config(config::Config),
     /// See, extend and join the mesh of peers
     #[command(subcommand)]
     Mesh(mesh::Mesh),
+    /// Make, list and revoke the keys that clients must show
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    Budget(budget::Budget),
+    /// List and change the other names that models have
+    #[command(subcommand)]
+    Aliases(settings::Aliases),
+    /// List and change the models that may answer instead of others
+    #[command(subcommand)]
+    Fallbacks(settings::Fallbacks),
+    /// List and change what must hold for models by name
+    #[command(subcommand)]
+    Policies(policies::Policies),
+    Log(log::Log),
     Explain(explain::Explain),
+    Advise(advise::Advise),
     Demo(demo::Demo),
     Synthetic(synthetic::Synthetic),
     Completions(completions::Completions),
@@ -84,8 +108,15 @@ impl Cli {
             Command::Health(health) => on_one_thread(health.run()),
             Command::Connect(connect) => on_one_thread(connect.run()),
             Command::Mesh(mesh) => on_one_thread(mesh.run()),
+            Command::Keys(keys) => on_one_thread(keys.run()),
+            Command::Budget(budget) => on_one_thread(budget.run()),
             Command::Explain(explain) => on_one_thread(explain.run()),
-            Command::Config(config) => config.run(),
+            Command::Advise(advise) => on_one_thread(advise.run()),
+            Command::Aliases(aliases) => on_one_thread(aliases.run()),
+            Command::Fallbacks(fallbacks) => on_one_thread(fallbacks.run()),
+            Command::Policies(policies) => on_one_thread(policies.run()),
+            Command::Log(log) => on_one_thread(log.run()),
+            Command::Config(config) => on_one_thread(config.run()),
             Command::Completions(completions) => completions.run(),
         }
     }

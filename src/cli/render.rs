@@ -101,6 +101,12 @@ impl Style {
         Style { colour: false, fit: false }
     }
 
+    /// No colour, and no wider than a table is told to be.
+    #[cfg(test)]
+    pub(super) fn fitting() -> Self {
+        Style { colour: false, fit: true }
+    }
+
     /// An empty table with these headers.
     pub(super) fn table<const N: usize>(self, headers: [&str; N]) -> Table {
         const LINES: TableStyle = TableStyle::new()

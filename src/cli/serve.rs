@@ -1,5 +1,6 @@
 //! `nexus serve`: a node from start to graceful end. What a node is made of is in `node`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::anyhow;
@@ -7,9 +8,9 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory};
 use toml::{Table, Value};
 
-use super::signals::Stop;
+use super::signals::{Again, Stop};
 use super::{Cli, ConfigFile};
-use crate::config::{self, Config, Sources};
+use crate::config::{self, Config, Origin, Sources};
 use crate::env::Env;
 use crate::node::{self, Blueprint};
 use crate::telemetry;
@@ -25,7 +26,8 @@ const END: Duration = Duration::from_millis(10_500);
 /// Without any configuration it looks for inference servers on this machine (Ollama, LM Studio, llama.cpp, vLLM, exo)
 /// and on the local network, and for other peers.
 ///
-/// Flags win over the environment, which wins over the configuration file.
+/// Flags win over the environment, which wins over the configuration file. The file is watched: what changes in it is taken
+/// up while requests go on, as after SIGHUP and `nexus config reload`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Environment:
@@ -64,7 +66,8 @@ impl Serve {
         let file = self.config.path.as_deref();
         let sources = Sources { file, optional: false, lookup: &config::process, flags: self.flags() };
         let loaded = config::load(sources)?;
-        telemetry::init(&loaded.config.logging, config::process("RUST_LOG").as_deref())
+        let origin = Origin::new(&loaded, self.flags(), Arc::new(config::process));
+        let levels = telemetry::init(&loaded.config.logging, config::process("RUST_LOG").as_deref())
             .map_err(|error| anyhow!("cannot start logging: {error}"))?;
         for warning in &loaded.warnings {
             tracing::warn!("{warning}");
@@ -76,7 +79,7 @@ impl Serve {
         for warning in warnings {
             tracing::warn!("{warning}");
         }
-        live(blueprint).await
+        live(blueprint.from(origin).logging_by(levels)).await
     }
 
     /// The other variables are merely ignored when they make no sense, but nobody wants to search a peer on a port it
@@ -138,7 +141,14 @@ async fn live(blueprint: Blueprint) -> anyhow::Result<()> {
         () = stop.asked() => return Ok(()),
         started = node::start(blueprint, Env::real()) => started.map_err(|error| anyhow!("{error}"))?,
     };
-    stop.asked().await;
+    let mut again = Again::listen()?;
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.asked() => break,
+            () = again.asked() => node.reload(),
+        }
+    }
     tracing::info!(grace_seconds = GRACE.as_secs(), "stopping; a second signal ends at once");
     tokio::select! {
         biased;

@@ -36,6 +36,12 @@ pub struct Backend {
     /// How many requests it may have at once. Absent: as many as its server says, or as it turns out to be good for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub concurrency: Option<u32>,
+    /// How many requests it may have in a minute, of all peers together. Absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requests_per_minute: Option<u32>,
+    /// How many tokens it may have in a minute, of all peers together. Absent: no limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_per_minute: Option<u64>,
     /// Whether other peers may use it.
     #[serde(default = "yes")]
     pub share: bool,
@@ -89,6 +95,8 @@ impl Backend {
         spec.tier = self.tier;
         spec.key = key;
         spec.concurrency = self.concurrency;
+        spec.requests_per_minute = self.requests_per_minute;
+        spec.tokens_per_minute = self.tokens_per_minute;
         spec.share = self.share;
         spec.forward_client_auth = self.forward_client_auth;
         spec.loading = Loading { context_length: self.context_length, keep_alive: self.keep_alive.clone() };

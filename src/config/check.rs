@@ -7,7 +7,7 @@ use super::{Backend, Config, Problem, later, shape};
 use crate::budget::price::Prices;
 use crate::fleet::{InvalidUrl, Locality, root_url};
 use crate::mesh::{host_and_port, not_an_address, wrong_fields};
-use crate::route::Rules;
+use crate::route::{Rules, covers};
 
 /// Everything that is wrong.
 pub fn check(config: &Config) -> Vec<Problem> {
@@ -18,6 +18,7 @@ pub fn check(config: &Config) -> Vec<Problem> {
     found.routing(config);
     found.mesh(config);
     found.auth(config);
+    found.tracing(config);
     found.quality(config);
     found.later(config);
     found.prices(config);
@@ -37,7 +38,7 @@ pub(super) fn file_only(file: &Table) -> Option<Problem> {
 }
 
 /// What is right but probably not meant. `set` is what file and environment say.
-pub(super) fn suspicious(config: &Config, set: &Table) -> Vec<String> {
+pub(super) fn suspicious(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     for name in config.logging.component_levels.keys() {
         if !COMPONENTS.contains(&name.as_str()) {
@@ -46,7 +47,18 @@ pub(super) fn suspicious(config: &Config, set: &Table) -> Vec<String> {
             warnings.push(format!("logging.component_levels: no part is called `{name}`{near}"));
         }
     }
-    let waiting = later::without_effect(config, set);
+    let policies = &config.routing.policies;
+    for (at, policy) in policies.iter().enumerate() {
+        let pattern = &policy.model_pattern;
+        if let Some(wide) = policies[..at].iter().find(|before| covers(&before.model_pattern, pattern)) {
+            let wide = &wide.model_pattern;
+            warnings.push(format!(
+                "routing.policies: `{pattern}` never counts: `{wide}` stands before it and matches the same models. Write \
+                 `{pattern}` before `{wide}`, or take it out"
+            ));
+        }
+    }
+    let waiting = later::without_effect(config);
     if !waiting.is_empty() {
         warnings.push(format!("set, but without effect in this version: {}", waiting.join(", ")));
     }
@@ -179,7 +191,15 @@ impl Found {
                 }
             }
             if key.monthly_limit_usd.is_some_and(|limit| !(limit.is_finite() && limit > 0.0)) {
-                self.add(format!("{at}.monthly_limit_usd"), "must be more than 0");
+                self.add(format!("{at}.monthly_limit_usd"), "must be more than 0; leave it out for no limit");
+            }
+            for (name, limit) in [
+                ("requests_per_minute", key.requests_per_minute.map(u64::from)),
+                ("tokens_per_minute", key.tokens_per_minute),
+            ] {
+                if limit == Some(0) {
+                    self.add(format!("{at}.{name}"), "0 would mean never: leave it out for no limit");
+                }
             }
         }
     }
@@ -200,6 +220,12 @@ impl Found {
     fn prices(&mut self, config: &Config) {
         for bad in Prices::check(&config.prices) {
             self.add("prices", bad.to_string());
+        }
+    }
+
+    fn tracing(&mut self, config: &Config) {
+        for (key, message) in config.tracing.problems() {
+            self.add(format!("tracing.{key}"), message);
         }
     }
 
@@ -236,6 +262,14 @@ impl Found {
         }
         if backend.concurrency == Some(0) {
             self.add(format!("{at}.concurrency"), "0 would mean never: leave it out for no limit");
+        }
+        for (key, is_zero) in [
+            ("requests_per_minute", backend.requests_per_minute == Some(0)),
+            ("tokens_per_minute", backend.tokens_per_minute == Some(0)),
+        ] {
+            if is_zero {
+                self.add(format!("{at}.{key}"), "0 would mean never: leave it out for no limit");
+            }
         }
     }
 

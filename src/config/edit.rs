@@ -4,6 +4,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike};
 
@@ -103,7 +104,7 @@ impl Editor {
 }
 
 /// Replaces only the value, so that a comment behind it stays.
-fn put(table: &mut dyn TableLike, key: &str, mut value: toml_edit::Value) {
+pub(super) fn put(table: &mut dyn TableLike, key: &str, mut value: toml_edit::Value) {
     match table.get_mut(key).and_then(Item::as_value_mut) {
         Some(old) => {
             *value.decor_mut() = old.decor().clone();
@@ -130,9 +131,11 @@ pub(crate) fn create(path: &Path, text: &str, force: bool) -> Result<(), WriteEr
 }
 
 /// By rename, so that a crash leaves the old or the new; links, owner and mode of an old file stay.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, text: &str) -> io::Result<()> {
     let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let part = target.with_extension(format!("part{}", std::process::id()));
+    // Each has a part of its own: whoever renames it renames what it has written itself.
+    let count = PARTS.fetch_add(1, Ordering::Relaxed);
+    let part = target.with_extension(format!("part{}-{count}", std::process::id()));
     let written = write_part(&target, &part, text).and_then(|()| fs::rename(&part, &target));
     if written.is_err() {
         // The first error is the one to tell.
@@ -140,6 +143,9 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
     }
     written
 }
+
+/// Parts that this process has begun.
+static PARTS: AtomicU64 = AtomicU64::new(0);
 
 fn write_part(target: &Path, part: &Path, text: &str) -> io::Result<()> {
     let mut file = private().create(true).truncate(true).open(part)?;
@@ -203,6 +209,23 @@ mod tests {
         editor.set_text("mesh", "key", "k").expect("a table");
         editor.save().expect("save");
         assert_eq!(mode(&path), 0o640);
+        assert_eq!(fs::read_dir(directory.path()).expect("list").count(), 1, "nothing is left beside it");
+    }
+
+    /// Two once wrote into the same part, and one of them put the other's half-written one in place.
+    #[test]
+    fn those_who_replace_it_at_once_do_not_mix() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("n.toml");
+        let whole = |letter: char| letter.to_string().repeat(200_000);
+        std::thread::scope(|scope| {
+            for letter in ['a', 'b', 'c', 'd'] {
+                let (path, text) = (&path, whole(letter));
+                scope.spawn(move || (0..5).for_each(|_| replace(path, &text).expect("written")));
+            }
+        });
+        let text = fs::read_to_string(&path).expect("read");
+        assert!(['a', 'b', 'c', 'd'].into_iter().any(|letter| text == whole(letter)), "{} letters", text.len());
         assert_eq!(fs::read_dir(directory.path()).expect("list").count(), 1, "nothing is left beside it");
     }
 

@@ -7,7 +7,6 @@ use std::fmt::Write;
 use serde_json::Value as Json;
 use toml::{Table, Value};
 
-use super::later::WAITING;
 use super::{Config, shape};
 
 const HEAD: &str = "\
@@ -43,6 +42,8 @@ const SAMPLES: &[(&str, &str)] = &[
     ("backends.type", "\"ollama\""),
     ("backends.zone", "\"restricted\""),
     ("backends.concurrency", "4"),
+    ("backends.requests_per_minute", "60"),
+    ("backends.tokens_per_minute", "100000"),
     ("backends.context_length", "16384"),
     ("backends.keep_alive", "\"30m\""),
 ];
@@ -82,7 +83,7 @@ pub fn minimal(key: &str) -> String {
 
 fn write_all(chosen: &BTreeMap<&str, Value>) -> String {
     let defaults = Table::try_from(Config::default()).expect("the default configuration is a TOML table");
-    let mut writer = Writer { out: HEAD.to_owned(), chosen, waiting: false };
+    let mut writer = Writer { out: HEAD.to_owned(), chosen };
     writer.table("", shape::schema(), Some(&defaults));
     writer.out
 }
@@ -90,8 +91,6 @@ fn write_all(chosen: &BTreeMap<&str, Value>) -> String {
 struct Writer<'a> {
     out: String,
     chosen: &'a BTreeMap<&'a str, Value>,
-    /// Inside a section that has no effect yet.
-    waiting: bool,
 }
 
 impl Writer<'_> {
@@ -112,16 +111,12 @@ impl Writer<'_> {
         let schema = shape::resolve(property);
         self.out.push('\n');
         self.comment(property["description"].as_str().or(schema["description"].as_str()));
-        self.waiting = WAITING.contains(&path);
-        if self.waiting {
-            self.comment(Some("Without effect in this version."));
-        }
         if schema["type"] == "array" {
             // Writing to a String does not fail.
             let _ = writeln!(self.out, "#[[{path}]]");
             self.table(path, shape::resolve(&schema["items"]), None);
         } else if schema.get("properties").is_some() {
-            let mark = if default.is_some() && !self.waiting { "" } else { "#" };
+            let mark = if default.is_some() { "" } else { "#" };
             let _ = writeln!(self.out, "{mark}[{path}]");
             self.table(path, schema, default);
         } else {
@@ -135,8 +130,7 @@ impl Writer<'_> {
         if let Some((_, words)) = IN_WORDS.iter().find(|(known, _)| *known == path) {
             let _ = writeln!(self.out, "# {words}");
         } else if let Some(value) = self.chosen.get(path).or(default) {
-            let mark = if self.waiting { "#" } else { "" };
-            let _ = writeln!(self.out, "{mark}{key} = {value}");
+            let _ = writeln!(self.out, "{key} = {value}");
         } else {
             let own = || property.get("default").filter(|value| !value.is_null()).map(Json::to_string);
             let value = sample(path).map(str::to_owned).or_else(own).unwrap_or_else(|| by_type(schema));

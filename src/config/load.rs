@@ -37,6 +37,8 @@ pub struct Loaded {
     pub warnings: Vec<String>,
     /// The file it came from, where there was one.
     pub file: Option<PathBuf>,
+    /// The text of that file, as it was read.
+    pub text: Option<String>,
     /// What the file alone says: for those who must know whether a value was set there.
     pub from_file: Table,
 }
@@ -77,6 +79,22 @@ pub enum LoadError {
     Problems(Problems),
 }
 
+impl LoadError {
+    /// Where it is wrong, without a word of what stands there: fit to be told to every peer.
+    pub fn place(&self) -> String {
+        match self {
+            LoadError::Unreadable { error, .. } => format!("the file cannot be read: {}", error.kind()),
+            LoadError::Syntax { line, .. } => format!("line {line} is not TOML"),
+            LoadError::Version { .. } => "version".to_owned(),
+            LoadError::Problems(Problems { list }) => match list.as_slice() {
+                [(_, first), _, ..] => format!("{} and {} more", first.path, list.len() - 1),
+                [(_, only)] => only.path.clone(),
+                [] => String::new(),
+            },
+        }
+    }
+}
+
 /// Everything that is wrong with the values of a configuration, each with its place.
 #[derive(Debug)]
 pub struct Problems {
@@ -100,6 +118,55 @@ impl fmt::Display for Problems {
 /// Everything that is wrong, at once.
 pub fn load(sources: Sources<'_>) -> Result<Loaded, LoadError> {
     let file = File::read(&sources)?;
+    merged(file, &sources)
+}
+
+/// The same of a text that stands in the file, or is to: `path` is only told.
+///
+/// # Errors
+/// Everything that is wrong, at once.
+pub(super) fn load_text(path: &Path, text: String, lookup: &Lookup<'_>, flags: Table) -> Result<Loaded, LoadError> {
+    merged(File::of(path.to_owned(), text)?, &Sources { file: Some(path), optional: false, lookup, flags })
+}
+
+/// Where a node is that goes by a file which is wrong: of the file only that counts, as far as it can be read.
+///
+/// # Errors
+/// Not even that is right.
+pub fn whereabouts(sources: &Sources<'_>) -> Result<Loaded, LoadError> {
+    let named = sources.file.map(Path::to_owned).or_else(|| (sources.lookup)("NEXUS_CONFIG").map(PathBuf::from));
+    let path = named.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
+    let text = std::fs::read_to_string(&path).unwrap_or_default();
+    let whole = readable(&text);
+    let mut kept = Table::new();
+    for (section, keys) in [("server", &["host", "port"][..]), ("auth", &["admin_token_env"])] {
+        let Some(Value::Table(table)) = whole.get(section) else { continue };
+        let found = keys.iter().filter_map(|key| Some(((*key).to_owned(), table.get(*key)?.clone())));
+        kept.insert(section.to_owned(), Value::Table(found.collect()));
+    }
+    load_text(&path, kept.to_string(), sources.lookup, sources.flags.clone())
+}
+
+/// How many lines are given up from the end of a file that is no TOML.
+const READ_AGAIN: usize = 16;
+
+/// What stands before the first line that is no TOML.
+fn readable(text: &str) -> Table {
+    let mut text = text;
+    for _ in 0..READ_AGAIN {
+        let error: toml::de::Error = match text.parse() {
+            Ok(table) => return table,
+            Err(error) => error,
+        };
+        // What is not closed may be found wanting only at the end.
+        let at = error.span().map_or(0, |span| span.start).min(text.len());
+        let line = text.get(..at).unwrap_or_default().trim_end().rfind('\n').unwrap_or(0);
+        text = &text[..line];
+    }
+    Table::new()
+}
+
+fn merged(file: File, sources: &Sources<'_>) -> Result<Loaded, LoadError> {
     let environment = Environment::read(sources.lookup);
     let mut warnings = environment.warnings.clone();
 
@@ -120,8 +187,10 @@ pub fn load(sources: Sources<'_>) -> Result<Loaded, LoadError> {
         }
         if found.is_empty() {
             warnings.extend(ignored.iter().map(|path| file.unknown(path)));
-            warnings.extend(check::suspicious(&config, &set));
-            return Ok(Loaded { config, warnings, file: file.path, from_file: file.table });
+            warnings.extend(check::suspicious(&config));
+            let File { path, table, text, .. } = file;
+            let text = path.is_some().then_some(text);
+            return Ok(Loaded { config, warnings, file: path, text, from_file: table });
         }
     }
     // A misspelt key is often the cause of a missing one.
@@ -191,6 +260,10 @@ impl File {
             }
             Err(error) => return Err(LoadError::Unreadable { path, error }),
         };
+        File::of(path, text)
+    }
+
+    fn of(path: PathBuf, text: String) -> Result<Self, LoadError> {
         let table: Table = match text.parse() {
             Ok(table) => table,
             Err(error) => return Err(syntax(path, &text, &error)),

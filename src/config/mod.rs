@@ -2,12 +2,15 @@
 //! flags; `check` finds every problem at once; after that no part validates again.
 
 mod backends;
+mod change;
 mod check;
+mod differ;
 mod edit;
 mod environment;
 mod example;
 mod later;
 mod load;
+mod origin;
 mod place;
 mod repair;
 mod secrets;
@@ -22,14 +25,16 @@ use serde::{Deserialize, Serialize};
 use crate::budget::price::Price;
 
 pub use backends::{Backend, Warning};
+pub use change::{ChangeError, changed};
 pub use check::check;
-pub(crate) use edit::create;
+pub use differ::{MOST_KEYS, differing};
 pub use edit::{Editor, WriteError};
+pub(crate) use edit::{create, replace};
 pub use environment::{Lookup, process};
 pub use example::{example, first, minimal};
-pub use later::{Budget, Fleet, HardLimitAction};
-pub use load::{DEFAULT_FILE, LoadError, Loaded, Problems, Sources, load};
-pub use secrets::{ADMIN_TOKEN, ClientSecret, Secrets};
+pub use load::{DEFAULT_FILE, LoadError, Loaded, Problems, Sources, load, whereabouts};
+pub use origin::{Origin, Variables};
+pub use secrets::{ADMIN_TOKEN, Secrets};
 
 /// Everything that can be configured.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,7 +54,7 @@ pub struct Config {
     pub routing: crate::route::Config,
     /// What may be spent on cloud backends in a month.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub budget: Option<Budget>,
+    pub budget: Option<crate::budget::Config>,
     /// What cloud models cost, in USD per million tokens, where it is not what the list in this program says. A name may end
     /// in `*`.
     pub prices: BTreeMap<String, Price>,
@@ -59,6 +64,8 @@ pub struct Config {
     pub auth: crate::api::Auth,
     /// What is written to the log.
     pub logging: crate::telemetry::Config,
+    /// Who is told the spans of requests (OpenTelemetry).
+    pub tracing: crate::telemetry::spans::Config,
     /// When a backend counts as bad.
     pub quality: crate::registry::Quality,
     /// How requests wait for a slot.
@@ -66,7 +73,7 @@ pub struct Config {
     /// How models are loaded and unloaded.
     pub lifecycle: crate::lifecycle::Config,
     /// Advice on what to load where.
-    pub fleet: Fleet,
+    pub fleet: crate::advice::Config,
     /// The servers that run models.
     pub backends: Vec<Backend>,
 }
@@ -88,6 +95,7 @@ impl Default for Config {
             mesh: Default::default(),
             auth: Default::default(),
             logging: Default::default(),
+            tracing: Default::default(),
             quality: Default::default(),
             queue: Default::default(),
             lifecycle: Default::default(),

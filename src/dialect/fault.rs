@@ -34,6 +34,7 @@ pub struct Fault {
 const CLIENT: &str = "invalid_request_error";
 const SERVER: &str = "server_error";
 const POLICY: &str = "service_unavailable";
+const LIMITED: &str = "rate_limit_error";
 
 /// How many model names a 404 lists at most.
 const MAX_LISTED: usize = 50;
@@ -102,6 +103,17 @@ impl Fault {
         Fault { param: Some("model".into()), ..fault }
     }
 
+    /// Nobody that is known has the model, but `unchecked` backends of this peer have not said yet what they have.
+    pub fn not_known_yet(model: &str, unchecked: usize) -> Self {
+        let model = shown(model);
+        let backends = match unchecked {
+            1 => "1 backend of this peer has".to_owned(),
+            _ => format!("{unchecked} backends of this peer have"),
+        };
+        let message = format!("Model '{model}' is not known here yet: {backends} not been checked. Try again shortly");
+        Self::unavailable(SERVER, message).retry_after(1)
+    }
+
     /// There is no such path or thing.
     pub fn not_found(what: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", CLIENT, what)
@@ -121,6 +133,11 @@ impl Fault {
     /// It contradicts what is there already.
     pub fn conflict(message: impl Into<String>) -> Self {
         Self::new(StatusCode::CONFLICT, "conflict", CLIENT, message)
+    }
+
+    /// Somebody else has changed it meanwhile.
+    pub fn precondition(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::PRECONDITION_FAILED, "conflict", CLIENT, message)
     }
 
     /// The body is larger than `limit` bytes.
@@ -192,6 +209,16 @@ impl Fault {
         Self::unavailable(POLICY, message).with_context(context)
     }
 
+    /// The money of a client's key is used up.
+    pub fn insufficient_quota(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "insufficient_quota", "insufficient_quota", message)
+    }
+
+    /// A client's key allows no more in this minute; in `seconds` it does again.
+    pub fn rate_limited(message: impl Into<String>, seconds: u64) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", LIMITED, message).retry_after(seconds)
+    }
+
     /// No request can wait any more: the queue holds `depth`. Within `eta` seconds those should have been served.
     pub fn queue_full(model: &str, eta: u64, depth: usize, priority: &str) -> Self {
         let model = shown(model);
@@ -221,11 +248,6 @@ impl Fault {
         Self::unavailable(SERVER, message).retry_after(eta)
     }
 
-    /// A policy of the peer that owns the backend forbids it.
-    pub fn forbidden_elsewhere(message: impl Into<String>) -> Self {
-        Self::unavailable(POLICY, message)
-    }
-
     /// This peer is draining or stopping.
     pub fn draining() -> Self {
         Self::unavailable(SERVER, "This peer takes no new requests: it is draining").retry_after(1)
@@ -238,9 +260,28 @@ impl Fault {
         Self::new(StatusCode::GATEWAY_TIMEOUT, "gateway_timeout", SERVER, message)
     }
 
+    /// As many connections as may follow this peer already.
+    pub fn too_many_watchers(most: usize) -> Self {
+        let message = format!("{most} connections follow this peer already: close some, or follow another peer");
+        Self::unavailable(SERVER, message).retry_after(5)
+    }
+
+    /// The client's address follows this peer with as many connections as one may.
+    pub fn too_many_watchers_of_one(most: usize) -> Self {
+        let message = format!(
+            "Your address follows this peer with {most} connections already: close some, or let one of them tell all"
+        );
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", LIMITED, message).retry_after(5)
+    }
+
     /// A fault of our own.
     pub fn internal() -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", SERVER, "Internal error; see this peer's log")
+    }
+
+    /// A fault of our own that whoever runs this node can mend.
+    pub fn unable(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", SERVER, message)
     }
 
     fn unavailable(kind: &'static str, message: impl Into<String>) -> Self {
@@ -277,12 +318,11 @@ impl Fault {
         let plain = Self::bad_request(refusal.message.clone());
         let Some(told) = &refusal.fault else { return plain };
         let status = StatusCode::from_u16(told.status).ok().filter(StatusCode::is_client_error);
-        Fault {
-            status: status.unwrap_or(StatusCode::BAD_REQUEST),
-            code: told.code.clone().into(),
-            context: told.context.clone(),
-            ..plain
-        }
+        let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+        let kind = if status == StatusCode::TOO_MANY_REQUESTS { LIMITED.into() } else { plain.kind };
+        let retry_after = told.context.as_ref().and_then(|context| context["retry_after_seconds"].as_u64());
+        let (code, context) = (told.code.clone().into(), told.context.clone());
+        Fault { status, code, kind, context, retry_after, message: plain.message, param: plain.param }
     }
 
     /// No backend of the model has the endpoint; `kinds` do.

@@ -19,7 +19,7 @@ pub mod translate;
 
 pub use chat::{Label, Took};
 pub use fault::Fault;
-pub use inspect::{BadRequest, Inspection, ModelAt, inspect};
+pub use inspect::{BadRequest, Inspection, ModelAt, extent, inspect};
 pub use observe::{Observed, Observer, ReplyKind, Usage};
 pub use prefix::{Named, prefix_of};
 pub use splice::splice;

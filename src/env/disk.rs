@@ -3,6 +3,9 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 
 /// A place for the files of a node.
 pub trait Disk: Send + Sync + 'static {
@@ -15,8 +18,17 @@ pub trait Disk: Send + Sync + 'static {
     /// Replaces a file whole, durably, readable by its owner only.
     fn replace(&self, path: &Path, content: &[u8]) -> io::Result<()>;
 
+    /// Opens a file for lines at its end; it is made, private, where there is none.
+    fn append(&self, path: &Path) -> io::Result<Box<dyn Append>>;
+
     /// Claims the directory for this process until the claim is dropped; `None` where another process has it.
     fn claim(&self, directory: &Path) -> io::Result<Option<Box<dyn Send + Sync>>>;
+}
+
+/// The end of a file.
+pub trait Append: Send + 'static {
+    /// Writes at the end. With `sync` it resolves when all that was ever written is durable.
+    fn write(&mut self, content: Vec<u8>, sync: bool) -> BoxFuture<'_, io::Result<()>>;
 }
 
 /// The file system of the machine.
@@ -51,6 +63,14 @@ impl Disk for RealDisk {
         }
     }
 
+    fn append(&self, path: &Path) -> io::Result<Box<dyn Append>> {
+        let mut options = OpenOptions::new();
+        options.append(true).create(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        Ok(Box::new(RealEnd(Arc::new(options.open(path)?))))
+    }
+
     fn claim(&self, directory: &Path) -> io::Result<Option<Box<dyn Send + Sync>>> {
         let file = private_file(&directory.join("lock"))?;
         match file.try_lock() {
@@ -58,6 +78,22 @@ impl Disk for RealDisk {
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
+    }
+}
+
+struct RealEnd(Arc<File>);
+
+impl Append for RealEnd {
+    fn write(&mut self, content: Vec<u8>, sync: bool) -> BoxFuture<'_, io::Result<()>> {
+        let file = self.0.clone();
+        let work = move || {
+            (&*file).write_all(&content)?;
+            if sync { file.sync_data() } else { Ok(()) }
+        };
+        // A disk may take its time; requests do not wait behind it.
+        Box::pin(
+            async move { tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(io::Error::other(error))) },
+        )
     }
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::clock::{Clock, WallClock};
-pub use self::disk::{Disk, RealDisk};
+pub use self::disk::{Append, Disk, RealDisk};
 pub use self::http::{Exchange, ExchangeError, HttpExchange};
 pub use self::mdns::{Announcement, Mdns, NoMdns, RealMdns, Sighting, Sightings};
 pub use self::net::{Accept, BoxIo, Io, Listener, Net, RealNet};

@@ -66,6 +66,12 @@ pub struct RealNet;
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 1024;
 
+/// A connection whose other end has acknowledged nothing for so long, and probes of one on which nothing happens. A machine that
+/// is switched off says nothing; the system alone would hold its connections for a quarter of an hour, or for ever.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const UNHEARD: std::time::Duration = std::time::Duration::from_secs(120);
+const PROBED_AFTER: std::time::Duration = std::time::Duration::from_secs(60);
+
 /// Room for bursts: gossip and forwarded requests share one UDP socket.
 const UDP_BUFFER: usize = 4 << 20;
 
@@ -129,11 +135,37 @@ impl Accept for RealListener {
         Box::pin(async {
             let (stream, from) = self.0.accept().await?;
             stream.set_nodelay(true)?;
+            finds_out(&stream);
             Ok((Box::new(stream) as BoxIo, from))
         })
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.0.local_addr()
+    }
+}
+
+/// Lets the system find out when the other end is gone without a word. Where it cannot, that is no reason to refuse anybody.
+fn finds_out(stream: &TcpStream) {
+    let socket = socket2::SockRef::from(stream);
+    let _ = socket.set_tcp_keepalive(&socket2::TcpKeepalive::new().with_time(PROBED_AFTER));
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let _ = socket.set_tcp_user_timeout(Some(UNHEARD));
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn connections_that_come_in_find_out_when_the_other_end_is_gone() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (_client, accepted) = tokio::join!(TcpStream::connect(address), listener.accept());
+        let (stream, _) = accepted.expect("a connection");
+        finds_out(&stream);
+        let socket = socket2::SockRef::from(&stream);
+        assert_eq!(socket.tcp_user_timeout().expect("it is set"), Some(UNHEARD));
+        assert!(socket.keepalive().expect("it is set"));
     }
 }

@@ -1,13 +1,14 @@
-//! What an operator has a backend do with a model, in the words that peers hand each other: orders, the operations that
-//! come of them, and why one is not followed. What is done for an order is not known here.
+//! What peers ask of each other besides forwarded requests: what an operator has a backend do with a model, and which
+//! client keys there are. Orders, what comes of them, and why one is not followed. What is done for an order is not known
+//! here.
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::{PeerId, Residency};
+use crate::fleet::{KeyRecord, PeerId, Residency, read_records};
 
-/// What is to be done with a model, or said of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// What is to be done or said.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Order {
     /// Take it into memory.
@@ -44,6 +45,33 @@ pub enum Order {
     },
     /// Say which operations there were lately.
     Operations,
+    /// Take in these client keys, and say which you have.
+    Keys {
+        /// Some of the sender's, in the order of their ids.
+        #[serde(deserialize_with = "read_records")]
+        records: Vec<KeyRecord>,
+        /// The answer begins behind this id.
+        #[serde(default)]
+        after: String,
+    },
+    /// Say what you were asked for, hour by hour.
+    History,
+    /// Answer a manager's call as if it had come in there.
+    Manage(Call),
+    /// Answer a question of another ledger. What it means is known there.
+    Ledger {
+        /// The question.
+        question: serde_json::Value,
+    },
+    /// Say how a request was decided in which you have a part; in an open mesh the sender has to have one, too.
+    Decision {
+        /// The id of the request.
+        id: String,
+    },
+    /// Say what you have done since you were started.
+    Stats,
+    /// Say which requests are under way with you, and which have ended of late.
+    Requests,
 }
 
 /// What comes back for an order.
@@ -56,6 +84,76 @@ pub enum Outcome {
     Operations(Vec<Operation>),
     /// Where the model is.
     Standing(Residency),
+    /// Client keys of the peer that was asked.
+    Keys {
+        /// In the order of their ids, as many as a frame holds.
+        #[serde(deserialize_with = "read_records")]
+        records: Vec<KeyRecord>,
+        /// Whether there are others behind the last one.
+        #[serde(default)]
+        more: bool,
+    },
+    /// What it was asked for. What it means is known where it was asked for.
+    History {
+        /// Requests by model and hour.
+        told: serde_json::Value,
+    },
+    /// What came of a manager's call.
+    Managed(Called),
+    /// What its ledger answers. What it means is known there.
+    Ledger {
+        /// The answer.
+        answer: serde_json::Value,
+    },
+    /// How a request was decided there.
+    Decision {
+        /// For people; `None` where it is not known, or the sender may not know it.
+        told: Option<serde_json::Value>,
+    },
+    /// What it has done.
+    Stats {
+        /// For people.
+        told: serde_json::Value,
+    },
+    /// Its requests.
+    Requests {
+        /// For people: `live` and `ended`, a list of lines each.
+        told: serde_json::Value,
+    },
+}
+
+/// A manager's call, on its way to the peer that it is for. Whether the manager may was asked where it came in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// Of HTTP.
+    pub method: String,
+    /// With the query.
+    pub path: String,
+    /// JSON, or nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub body: String,
+    /// The state of the file that the manager has seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<String>,
+    /// That who asks knows the admin token, where the peer that has let them in asks for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proof: Option<String>,
+    /// Who asks, for the audit.
+    #[serde(default)]
+    pub by: String,
+}
+
+/// What came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Called {
+    /// Of HTTP.
+    pub status: u16,
+    /// The state of the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// JSON.
+    #[serde(default)]
+    pub body: String,
 }
 
 /// Something that is done with a model, which takes its time.
@@ -191,6 +289,12 @@ mod tests {
             Order::Look { model, backend },
             Order::Operation { id: "op-1".to_owned() },
             Order::Operations,
+            Order::History,
+            Order::Decision { id: "req-1".to_owned() },
+            Order::Stats,
+            Order::Requests,
+            Order::Keys { records: vec![KeyRecord::default()], after: "k1".to_owned() },
+            Order::Manage(Call { method: "PUT".to_owned(), path: "/x".to_owned(), ..Call::default() }),
         ] {
             let text = serde_json::to_string(&order).expect("plain data");
             assert_eq!(serde_json::from_str::<Order>(&text).ok(), Some(order), "{text}");

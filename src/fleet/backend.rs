@@ -78,6 +78,11 @@ impl Kind {
         }
     }
 
+    /// Who made it, by the word of OpenTelemetry's conventions (`gen_ai.provider.name`) where they have one.
+    pub fn provider(self) -> &'static str {
+        if self == Kind::Google { "gcp.gemini" } else { self.as_str() }
+    }
+
     /// Whether it takes as many requests as come: it batches them, or has a vendor's machines behind it.
     pub fn takes_any_number(self) -> bool {
         self == Kind::Vllm || self.locality() == Locality::Cloud
@@ -233,6 +238,10 @@ pub struct BackendSpec {
     pub source: Source,
     /// How many requests it may have at once; `None` = not limited.
     pub concurrency: Option<u32>,
+    /// Requests it may have in a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens it may have in a minute.
+    pub tokens_per_minute: Option<u64>,
     /// Whether other peers may use it.
     pub share: bool,
     /// Whether a client's `Authorization` goes to it; `None` = by [`Source::is_configured`].
@@ -270,6 +279,8 @@ impl BackendSpec {
             key: None,
             source,
             concurrency: None,
+            requests_per_minute: None,
+            tokens_per_minute: None,
             share: true,
             forward_client_auth: None,
             loading: Loading::default(),

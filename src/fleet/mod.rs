@@ -1,9 +1,12 @@
 //! The words of the fleet: plain data that every floor above speaks in. No behaviour beyond parsing and printing.
 
+mod amend;
 mod backend;
 mod breaker;
 mod digest;
 mod facts;
+mod key;
+mod ledger;
 mod load;
 mod model;
 mod name;
@@ -14,6 +17,7 @@ mod policy;
 mod prefix;
 mod speech;
 
+pub use amend::Amend;
 pub use backend::{
     BackendSpec, InvalidUrl, Kind, Loading, Locality, NAME_LIMIT, Source, Status, UnknownKind, fit_name, is_fit_name,
     root_url,
@@ -21,6 +25,11 @@ pub use backend::{
 pub use breaker::{Breaker, Standing, Trouble};
 pub use digest::{Digest, InvalidDigest, MAX_HASHES, Recent};
 pub use facts::{BackendAbout, BackendFacts, ModelFacts, Server};
+pub use key::{KEY_GLOBS_BYTES, KEY_GLOBS_LIMIT, KeyRecord, key_digest, key_id, read_records};
+pub use ledger::{
+    Account, Founding, Gift, HardLimitAction, Holder, LedgerFacts, Month, NoMonth, Row, Terms, WHOLE, is_budget,
+    parts_of, worth,
+};
 pub use load::Load;
 pub use model::{Model, Residency, Support, Weights};
 pub use name::{Identity, Likeness, Size};

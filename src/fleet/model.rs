@@ -89,6 +89,9 @@ pub struct Model {
     pub json_mode: Support,
     /// Embeddings.
     pub embeddings: Support,
+    /// Its server says that it passes prompts on to another one, whatever the model is called.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub remote: bool,
     /// Whether it is in memory there.
     #[serde(skip_serializing_if = "Residency::is_unknown")]
     pub residency: Residency,
@@ -141,9 +144,14 @@ impl Model {
     }
 
     /// Whether asking for this model sends the prompt to somebody's cloud whatever its backend is:
-    /// Ollama's cloud models end in `:cloud` or `-cloud`.
+    /// Ollama's cloud models end in `:cloud` or `-cloud`, and a copy of one under another name is told by its server.
     pub fn leaves_the_machine(&self) -> bool {
-        self.id.ends_with(":cloud") || self.id.ends_with("-cloud")
+        const SUFFIX: &[u8] = b"cloud";
+        let ends_so =
+            self.id.as_bytes().split_last_chunk::<5>().is_some_and(|(rest, end)| {
+                end.eq_ignore_ascii_case(SUFFIX) && matches!(rest.last(), Some(b':' | b'-'))
+            });
+        self.remote || ends_so
     }
 }
 
@@ -155,7 +163,10 @@ mod tests {
     fn cloud_models_of_ollama_are_told_by_their_name() {
         assert!(Model::named("gpt-oss:120b-cloud").leaves_the_machine());
         assert!(Model::named("kimi-k2:cloud").leaves_the_machine());
+        assert!(Model::named("Kimi-K2:Cloud").leaves_the_machine());
         assert!(!Model::named("cloudy:7b").leaves_the_machine());
+        assert!(!Model::named("cloud").leaves_the_machine() && !Model::named("xcloud").leaves_the_machine());
+        assert!(Model { remote: true, ..Model::named("copy:latest") }.leaves_the_machine());
     }
 
     #[test]

@@ -9,14 +9,18 @@ use tokio::time::Instant;
 use super::asking::{Asked, NotAsked};
 use super::cost::is_weighed;
 use super::lesson::Sent;
+use super::money::let_go;
 use super::outcome::{Answer, Miss, Step};
 use super::waiting::Grant;
+use super::witness::LimitOf;
 use super::{Ask, Gateway, left};
+use crate::budget::nanos;
 use crate::env::ExchangeError;
 use crate::exchange::{Cut, Hop, Origin, Refusal, Reply};
+use crate::fleet::{Locality, Zone};
 use crate::mesh::ForwardError;
 use crate::registry::{Entry, InFlight};
-use crate::route::Place;
+use crate::route::{self, Place};
 
 impl Gateway {
     /// Tries one candidate, up to its first byte.
@@ -32,7 +36,7 @@ impl Gateway {
             Place::There { peer, backend, .. } => {
                 let Some(mesh) = &self.mesh else { return Err(Miss::Gone) };
                 let is_granted = matches!(grant, Grant::MayQueue);
-                if step.planned.suspect && step.has_better && !is_granted && self.may_wait(ask.request) {
+                if step.planned.suspect && step.has_better && !is_granted && ask.may_wait() {
                     return Err(Miss::LeftAlone);
                 }
                 let away = self.abroad.begin(peer, backend);
@@ -40,16 +44,19 @@ impl Gateway {
                 let hop = Hop {
                     from: mesh.id().clone(),
                     asked: ask.chain.asked.clone(),
+                    by: ask.chain.names_between(&step.planned.model, &step.planned.served.id),
                     model: step.planned.served.id.clone(),
                     backend: backend.to_string(),
-                    hops_left: self.manner.max_hops.saturating_sub(1),
+                    hops_left: ask.edition.manner.max_hops.saturating_sub(1),
                     visited: vec![mesh.id().clone()],
                     time_left: before_us(left(step.deadline)),
                     may_queue: is_granted,
-                    may_wait: step.planned.worth.min(self.manner.queue.max_wait()),
+                    may_wait: step.planned.worth.min(ask.edition.manner.queue.max_wait()),
                     last_resort: step.planned.suspect,
                     zone: step.planned.floors.zone,
                     tier: step.planned.floors.tier,
+                    most: step.planned.most,
+                    payer: self.payer(ask),
                 };
                 let forwarded = mesh.forward(peer, hop, ask.request, left(step.deadline)).await;
                 let reply = match forwarded {
@@ -91,11 +98,11 @@ impl Gateway {
     fn is_better_off_elsewhere(&self, entry: &Entry, step: &Step, ask: &Ask<'_>) -> bool {
         let suspect = step.planned.suspect;
         let keeps_away = || entry.keeps_away(&step.planned.served.id);
-        if step.has_better && self.may_wait(ask.request) {
+        if step.has_better && ask.may_wait() {
             return suspect || keeps_away();
         }
         let comes_back = match &ask.request.origin {
-            Origin::Client => !suspect && self.may_wait(ask.request) && entry.may_serve(),
+            Origin::Client => !suspect && ask.may_wait() && entry.may_serve(),
             Origin::Peer(hop) => !hop.may_queue && !hop.last_resort && (step.retries == 0 || step.is_again),
         };
         comes_back && keeps_away()
@@ -103,6 +110,10 @@ impl Gateway {
 
     /// Tries one of our own backends, up to its first byte.
     async fn attempt_here(&self, mut lease: InFlight, step: &Step, ask: &Ask<'_>) -> Result<Answer, Miss> {
+        // Another backend may have come under its name since the plan was made, while the request stood in line.
+        if !is_as_planned(lease.entry(), &step.planned) {
+            return Err(Miss::Gone);
+        }
         let asked = ask.asked;
         if asked.stream {
             lease.will_stream(&step.planned.served, step.planned.estimate.stuck_after);
@@ -112,11 +123,23 @@ impl Gateway {
         if lease.is_too_late() {
             return Err(Miss::Busy);
         }
+        let metered = self.meter_backend(&lease.entry().spec, ask).map_err(|wait| {
+            self.turned_away(LimitOf::Backend, &lease.entry().name);
+            Miss::Limited(wait)
+        })?;
+        let mut hold = match lease.entry().spec.kind.locality() {
+            Locality::Local => None,
+            Locality::Cloud => Box::pin(self.set_aside(lease.entry(), step, ask)).await?,
+        };
+        if let Some(hold) = &mut hold {
+            hold.sent();
+        }
         let started = Instant::now();
         let Asked { reply, tally, is_ours } = match self.ask(lease.entry(), step, ask).await {
             Ok(asked) => asked,
             Err(NotAsked::Exchange(ExchangeError::Connect(why))) => {
                 lease.refused();
+                let_go(hold);
                 return Err(Miss::Unreachable(why));
             }
             Err(NotAsked::Exchange(ExchangeError::Broken(why))) => {
@@ -131,13 +154,21 @@ impl Gateway {
                 if matches!(miss, Miss::Broken(_)) {
                     lease.failed();
                 }
+                if miss.is_unfit() {
+                    let_go(hold);
+                }
                 return Err(miss);
             }
         };
         if is_ours {
+            let_go(hold);
             return first_byte(reply, started, step.deadline).await;
         }
         let status = reply.status();
+        if !status.is_success() {
+            // Vendors take nothing for errors.
+            let_go(hold.take());
+        }
         if status.is_server_error() {
             // What it has never learned to do is no trouble that passes.
             if status != StatusCode::NOT_IMPLEMENTED {
@@ -170,7 +201,12 @@ impl Gateway {
                 Miss::Silent(_) => lease.silent(),
                 _ => lease.broken(),
             })?;
+            if let Some((hold, cost)) = hold.take_if(|_| answer.cost.is_some()).zip(answer.cost) {
+                hold.settle(nanos(cost));
+            }
         }
+        answer.hold = hold;
+        answer.metered = metered;
         lease.answered(answer.ttft, !status.is_client_error());
         lease.flows();
         answer.lease = Some(lease);
@@ -179,6 +215,13 @@ impl Gateway {
         }
         Ok(answer)
     }
+}
+
+/// Whether a backend is still of the zone and the tier that the plan demands of it.
+fn is_as_planned(entry: &Entry, planned: &route::Step) -> bool {
+    let leaves = planned.served.leaves_the_machine();
+    let zone = if leaves { Zone::Open } else { entry.spec.zone };
+    zone.satisfies(planned.floors.zone) && planned.floors.tier.is_none_or(|tier| entry.spec.tier >= tier)
 }
 
 /// How long its word may take back to us.
@@ -233,6 +276,8 @@ async fn first_byte(reply: Reply, started: Instant, deadline: Instant) -> Result
         lesson: None,
         tally: None,
         cost: None,
+        hold: None,
+        metered: None,
         ttft: started.elapsed(),
     })
 }

@@ -7,7 +7,9 @@ use http_body_util::{BodyExt, Limited};
 use tokio::time::Instant;
 
 use super::outcome::{Answer, Miss};
+use super::rulebook::Edition;
 use super::{Ask, Gateway};
+use crate::budget::price::Price;
 use crate::dialect::{Observer, ReplyKind, Usage};
 use crate::exchange::full;
 use crate::fleet::{BackendSpec, Locality, Model};
@@ -25,18 +27,27 @@ pub(super) fn is_weighed(answer: &Answer, entry: &Entry, ask: &Ask<'_>) -> bool 
     is_paid && !ask.asked.stream && ask.request.endpoint.answers_json()
 }
 
-impl Gateway {
-    /// What `usage` of `model` costs at this backend; `None` where nothing is paid, or nobody knows.
-    pub(super) fn cost_of(&self, spec: &BackendSpec, model: &Model, usage: Usage) -> Option<f64> {
-        if spec.kind.locality() == Locality::Local {
-            return None;
-        }
-        let price = self.manner.prices.price_of(spec.kind.as_str(), &model.id)?;
-        let Usage { prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, .. } = usage;
-        let (cached, written) = (cached_tokens.unwrap_or(0), cache_write_tokens.unwrap_or(0));
-        Some(price.cost_usd(prompt_tokens, completion_tokens, cached, written))
-    }
+/// What `usage` costs, in USD.
+pub(super) fn cost_of(price: Price, usage: Usage) -> f64 {
+    let Usage { prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, .. } = usage;
+    let (cached, written) = (cached_tokens.unwrap_or(0), cache_write_tokens.unwrap_or(0));
+    price.cost_usd(prompt_tokens, completion_tokens, cached, written)
+}
 
+/// What `usage` of `model` costs at this backend; `None` where nothing is paid, or nobody knows.
+fn paid(edition: &Edition, spec: &BackendSpec, model: &Model, usage: Usage) -> Option<f64> {
+    Some(cost_of(price_at(edition, spec, model)?, usage))
+}
+
+/// What tokens of `model` cost at this backend.
+pub(super) fn price_at(edition: &Edition, spec: &BackendSpec, model: &Model) -> Option<Price> {
+    if spec.kind.locality() == Locality::Local {
+        return None;
+    }
+    edition.manner.prices.price_of(spec.kind.as_str(), &model.id)
+}
+
+impl Gateway {
     /// A whole answer of a cloud backend, with what it costs.
     ///
     /// # Errors
@@ -63,7 +74,7 @@ impl Gateway {
             observer.push(&whole);
             observer.finish().usage
         });
-        answer.cost = usage.and_then(|usage| self.cost_of(spec, model, usage));
+        answer.cost = usage.and_then(|usage| paid(ask.edition, spec, model, usage));
         answer.reply = http::Response::from_parts(parts, full(Bytes::new()));
         answer.first = (!whole.is_empty()).then_some(whole);
         Ok(answer)

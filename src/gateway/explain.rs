@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::error::{Failure, forbidden, no_candidate};
-use super::{Ask, Gateway, check_caller, intent, survey};
+use super::{Ask, Gateway, chain, check_caller};
 use crate::dialect::{self, Fault};
 use crate::exchange::Request;
 use crate::fleet::Breaker;
@@ -25,18 +25,18 @@ impl Gateway {
         if let Err(Failure::Forbidden { caller, model }) = check_caller(request, &asked) {
             return Err(Box::new(forbidden(&caller, &model)));
         }
-        let chain = self.chain(request, &asked);
-        let prefix = dialect::prefix_of(&asked, &request.headers, self.manner.affinity_by_user);
-        let ask = Ask { request, asked: &asked, chain: &chain, prefix: prefix.as_ref() };
+        let edition = self.rulebook.edition();
+        let chain = chain(&edition, request, &asked);
+        let prefix = dialect::prefix_of(&asked, &request.headers, edition.manner.affinity_by_user);
+        let ask = Ask { request, asked: &asked, edition: &edition, chain: &chain, prefix: prefix.as_ref() };
         let world = self.survey(&ask);
-        let plan = self.foresee(&intent(&ask, self.manner.max_hops), &chain, &world);
+        let plan = self.foresee(&ask, &self.intent(&ask), &world);
 
         let kept = plan.steps.iter().enumerate().map(|(at, step)| self.kept(at, step, &world));
         let rejected = plan.rejections.iter().map(|rejection| self.rejected(rejection, &world));
         let candidates: Vec<Value> = kept.chain(rejected).collect();
         let refusal = plan.steps.is_empty().then(|| {
-            let every_model = || survey::every_model(&self.registry, self.mesh.as_ref());
-            let fault = no_candidate(&plan, &asked.model, every_model, request.endpoint).fault;
+            let fault = no_candidate(&plan, &asked.model, || self.known(), request.endpoint, &self.here()).fault;
             json!({ "status": fault.status.as_u16(), "code": fault.code, "message": fault.message })
         });
         Ok(json!({
@@ -54,6 +54,18 @@ impl Gateway {
         }))
     }
 
+    /// Whether nobody may serve this request of a stranger, and somebody might whom it would cost.
+    pub fn is_barred_as_stranger(&self, request: &Request) -> bool {
+        let Ok(asked) = dialect::inspect(request.endpoint, request.model.as_deref(), None, &request.body) else {
+            return false;
+        };
+        let edition = self.rulebook.edition();
+        let chain = chain(&edition, request, &asked);
+        let ask = Ask { request, asked: &asked, edition: &edition, chain: &chain, prefix: None };
+        let plan = self.foresee(&ask, &self.intent(&ask), &self.survey(&ask));
+        plan.steps.is_empty() && plan.rejections.iter().any(Rejection::is_of_a_stranger)
+    }
+
     fn chosen(&self, plan: &Plan) -> Option<Value> {
         let step = plan.steps.first()?;
         Some(json!({ "peer": self.peer_of(&step.place), "backend": step.place.backend(), "model": step.served.id }))
@@ -61,37 +73,13 @@ impl Gateway {
 
     fn kept(&self, at: usize, step: &Step, world: &World) -> Value {
         let mut told = self.told(&step.place, &step.model, world);
-        told["verdict"] = "kept".into();
-        told["rank"] = (at + 1).into();
-        told["fallback"] = step.fallback.into();
-        for (term, time) in [("wait_ms", step.estimate.wait), ("service_ms", step.estimate.service)] {
-            told["terms"][term] = millis(time).into();
-        }
-        told["terms"]["expected_ms"] = millis(step.estimate.total()).into();
-        told["terms"]["held_tokens"] = step.estimate.held.into();
-        if let Some(score) = step.score {
-            for (term, value) in [
-                ("priority", score.priority),
-                ("load", score.load),
-                ("latency", score.latency),
-                ("ttft_penalty", score.penalty),
-                ("total", score.total),
-            ] {
-                told["terms"][term] = value.into();
-            }
-        }
-        if let Some((wanted, got)) = step.downgraded {
-            told["tier_downgraded"] = format!("{}->{}", wanted.get(), got.get()).into();
-        }
+        rank(&mut told, at, step);
         told
     }
 
     fn rejected(&self, rejection: &Rejection, world: &World) -> Value {
         let mut told = self.told(&rejection.place, &rejection.model, world);
-        told["verdict"] = "rejected".into();
-        told["rule"] = rejection.rule().as_str().into();
-        told["reason"] = rejection.reason().into();
-        told["suggested_action"] = rejection.suggested_action().into();
+        reject(&mut told, rejection);
         told
     }
 
@@ -130,6 +118,40 @@ impl Gateway {
     fn peer_of(&self, place: &Place) -> String {
         place.peer_name().map_or_else(|| self.here().to_string(), ToString::to_string)
     }
+}
+
+/// Writes down that a place was kept, and what its rank was made of. `told` has its `terms`.
+pub(super) fn rank(told: &mut Value, at: usize, step: &Step) {
+    told["verdict"] = "kept".into();
+    told["rank"] = (at + 1).into();
+    told["fallback"] = step.fallback.into();
+    for (term, time) in [("wait_ms", step.estimate.wait), ("service_ms", step.estimate.service)] {
+        told["terms"][term] = millis(time).into();
+    }
+    told["terms"]["expected_ms"] = millis(step.estimate.total()).into();
+    told["terms"]["held_tokens"] = step.estimate.held.into();
+    if let Some(score) = step.score {
+        for (term, value) in [
+            ("priority", score.priority),
+            ("load", score.load),
+            ("latency", score.latency),
+            ("ttft_penalty", score.penalty),
+            ("total", score.total),
+        ] {
+            told["terms"][term] = value.into();
+        }
+    }
+    if let Some((wanted, got)) = step.downgraded {
+        told["tier_downgraded"] = format!("{}->{}", wanted.get(), got.get()).into();
+    }
+}
+
+/// Writes down that a place was rejected, and why.
+pub(super) fn reject(told: &mut Value, rejection: &Rejection) {
+    told["verdict"] = "rejected".into();
+    told["rule"] = rejection.rule().as_str().into();
+    told["reason"] = rejection.reason().into();
+    told["suggested_action"] = rejection.suggested_action().into();
 }
 
 fn millis(time: Duration) -> u64 {

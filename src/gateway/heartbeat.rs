@@ -12,6 +12,7 @@ use http::{HeaderValue, header};
 use http_body::Frame;
 use http_body_util::{BodyExt, Limited, StreamBody};
 
+use super::notes::DOWNGRADED;
 use crate::dialect::Fault;
 use crate::exchange::{Body, Cut, Dialect, Reply};
 
@@ -51,7 +52,10 @@ async fn step(mut state: State, every: Duration, dialect: Dialect) -> Next {
                 tokio::select! {
                     biased;
                     reply = &mut pending => match is_stream(&reply) {
-                        true => State::Passing(reply.into_body()),
+                        true => match downgrade(&reply) {
+                            Some(comment) => return Some((Ok(Frame::data(comment)), State::Passing(reply.into_body()))),
+                            None => State::Passing(reply.into_body()),
+                        },
                         false => return Some((Ok(Frame::data(as_event(reply, dialect).await)), State::Over)),
                     },
                     () = tokio::time::sleep(every) => return beat(pending),
@@ -65,6 +69,12 @@ async fn step(mut state: State, every: Duration, dialect: Dialect) -> Next {
 
 fn beat(pending: Pending) -> Next {
     Some((Ok(Frame::data(BEAT)), State::Waiting(pending)))
+}
+
+/// A lower tier is never used unsaid: where the headers have gone already, a comment says it.
+fn downgrade(reply: &Reply) -> Option<Bytes> {
+    let told = reply.headers().get(DOWNGRADED)?.to_str().ok()?;
+    Some(format!(": {DOWNGRADED}: {told}\n\n").into())
 }
 
 fn is_stream(reply: &Reply) -> bool {
@@ -114,6 +124,15 @@ mod tests {
         reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
         let told = said(stream_of(late(25, reply), Duration::from_secs(10), Dialect::OpenAi)).await;
         assert_eq!(told, ": waiting\n\n: waiting\n\n: waiting\n\ndata: 1\n\ndata: [DONE]\n\n");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lower_tier_is_told_where_no_header_can() {
+        let mut reply = Reply::new(full("data: 1\n\n"));
+        reply.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
+        reply.headers_mut().insert(DOWNGRADED, HeaderValue::from_static("3->2"));
+        let told = said(stream_of(late(1, reply), Duration::from_secs(10), Dialect::OpenAi)).await;
+        assert_eq!(told, ": waiting\n\n: x-nexus-tier-downgraded: 3->2\n\ndata: 1\n\n");
     }
 
     #[tokio::test(start_paused = true)]

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::error::Failure;
 use super::record::Trip;
-use super::{Ask, Gateway, intent, left, survey};
+use super::{Ask, Gateway, left};
 use crate::exchange::Origin;
 use crate::fleet::Load;
 use crate::queue::{self, Place as Waiter, Priority, Wish};
@@ -26,7 +26,11 @@ impl Gateway {
         (deadline, worth): (Instant, Duration),
         trip: &mut Trip,
     ) -> Result<InFlight, NoSlot> {
-        let max_wait = self.manner.queue.max_wait();
+        let max_wait = ask.edition.manner.queue.max_wait();
+        // What goes back to its entry keeps half of the time for the answer. A backend that is asked at the very end can only
+        // fail, and is then left alone for what the line did. A client's own request would only lose its place.
+        let goes_back = matches!(&ask.request.origin, Origin::Peer(hop) if !hop.may_queue);
+        let turn_back = if goes_back { Instant::now() + left(deadline) / 2 } else { deadline };
         // A slot is of no use where another model may not be pushed out yet; but nobody fails for that.
         let taken = least_taken(entries, model);
         if !taken.is_zero() {
@@ -60,9 +64,12 @@ impl Gateway {
         let last = deadline.min(began + max_wait);
         let waited = loop {
             let looks = if worth < Duration::MAX { Instant::now() + LOOK_EVERY } else { last };
-            let until = looks.min(last);
+            let until = looks.min(turn_back).min(last);
             match slot_before(until, &mut place, entries, changed.clone()).await {
                 Err(Ended::Late) if until < last => {
+                    if turn_back <= Instant::now() {
+                        break Err(Ended::NotWorthIt);
+                    }
                     let (before, behind) = place.around();
                     let stays = Stay { before, is_late: began.elapsed() >= worth };
                     // It has others behind it that would go first if it had to come back.
@@ -82,6 +89,7 @@ impl Gateway {
             }
             Err(Ended::NotWorthIt) => Err(NoSlot::NotWorthIt),
             Err(Ended::Late) => {
+                self.queue.was_late();
                 let depth = self.queue.depth();
                 // It may have stood in another line before.
                 let in_all = Duration::from_secs((trip.started.elapsed() + Duration::from_millis(500)).as_secs());
@@ -95,9 +103,9 @@ impl Gateway {
     /// or just has one, for who has waited for longer than it was worth. Whoever left with nobody idle would only lose
     /// its place.
     fn is_better_elsewhere(&self, ask: &Ask<'_>, entries: &[Arc<Entry>], stays: Stay) -> bool {
-        let world = survey(ask.chain, &self.sources(), &Origin::Client, ask.prefix);
-        let intent = Intent { may_hop: true, ..intent(ask, self.manner.max_hops) };
-        let plan = self.foresee(&intent, ask.chain, &world);
+        let world = self.survey_as(ask, &Origin::Client);
+        let intent = Intent { may_hop: true, ..self.intent(ask) };
+        let plan = self.foresee(ask, &intent, &world);
         let queued = u32::try_from(stays.before).unwrap_or(u32::MAX);
         let wait = entries.iter().map(|entry| Load { queued, ..entry.load() }.expected_wait()).min();
         let is_ours = |place: &Place| place.is_here() && entries.iter().any(|entry| entry.name == *place.backend());

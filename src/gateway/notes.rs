@@ -6,6 +6,7 @@ use super::cost::COST;
 use super::error::Told;
 use super::outcome::{Answer, Step};
 use super::record::Trip;
+use crate::budget::{Level, Standing, usd};
 use crate::exchange::{Dialect, Reply, RequestId};
 use crate::route::Place;
 
@@ -16,9 +17,13 @@ const ZONE: HeaderName = HeaderName::from_static("x-nexus-privacy-zone");
 const PEER: HeaderName = HeaderName::from_static("x-nexus-peer");
 const HOPS: HeaderName = HeaderName::from_static("x-nexus-hops");
 const FALLBACK: HeaderName = HeaderName::from_static("x-nexus-fallback-model");
-const DOWNGRADED: HeaderName = HeaderName::from_static("x-nexus-tier-downgraded");
+/// That a lower tier served than policies want: the tier wanted, and that of the backend.
+pub(super) const DOWNGRADED: HeaderName = HeaderName::from_static("x-nexus-tier-downgraded");
 const QUEUE_POSITION: HeaderName = HeaderName::from_static("x-nexus-queue-position");
 const QUEUE_ETA: HeaderName = HeaderName::from_static("x-nexus-queue-eta");
+const BUDGET_STATUS: HeaderName = HeaderName::from_static("x-nexus-budget-status");
+const BUDGET_UTILIZATION: HeaderName = HeaderName::from_static("x-nexus-budget-utilization");
+const BUDGET_REMAINING: HeaderName = HeaderName::from_static("x-nexus-budget-remaining");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// How tokens were counted, where it is not the backend that did.
@@ -29,6 +34,10 @@ pub(super) const LEFT_OUT: HeaderName = HeaderName::from_static("x-nexus-left-ou
 
 /// The reason of a request that has waited for a slot.
 const OVERFLOW: &str = "capacity-overflow";
+
+/// The reason of a request that policies kept from somebody, and of one that nothing happened to.
+const PRIVACY: &str = "privacy-requirement";
+const PLAIN: &str = "capability-match";
 
 /// Which headers of a backend a client sees.
 const PASSED: [HeaderName; 3] = [header::CONTENT_TYPE, header::CACHE_CONTROL, header::RETRY_AFTER];
@@ -43,6 +52,8 @@ pub(super) struct Note<'a> {
     pub(super) request_id: &'a RequestId,
     /// Another peer is answered, which tells its client itself what it knows: whom it asked, how far away, and by what id.
     pub(super) for_peer: bool,
+    /// How the budget stands, for a client.
+    pub(super) standing: Option<Standing>,
 }
 
 impl Note<'_> {
@@ -56,7 +67,7 @@ impl Note<'_> {
         let planned = &self.step.planned;
         put(&mut headers, BACKEND, planned.place.backend());
         headers.insert(BACKEND_TYPE, HeaderValue::from_static(planned.kind.locality().as_str()));
-        if !self.for_peer || self.trip.route_reason == OVERFLOW {
+        if !self.for_peer || [OVERFLOW, PRIVACY].contains(&self.trip.route_reason) {
             headers.insert(ROUTE_REASON, HeaderValue::from_static(self.trip.route_reason));
         }
         headers.insert(ZONE, HeaderValue::from_static(planned.zone.as_str()));
@@ -78,6 +89,13 @@ impl Note<'_> {
                 if let Some(reason) = told.get(&ROUTE_REASON).filter(|reason| *reason == OVERFLOW) {
                     headers.insert(ROUTE_REASON, reason.clone());
                 }
+                if told.get(&ROUTE_REASON).is_some_and(|reason| reason == PRIVACY) && self.trip.route_reason == PLAIN {
+                    headers.insert(ROUTE_REASON, HeaderValue::from_static(PRIVACY));
+                }
+                // Its own policies may demand more than ours.
+                if let Some(lowered) = told.get(&DOWNGRADED) {
+                    headers.insert(DOWNGRADED, lowered.clone());
+                }
                 put(&mut headers, PEER, peer_name);
                 headers.insert(HOPS, HeaderValue::from_static("1"));
             }
@@ -97,9 +115,10 @@ impl Note<'_> {
         if planned.fallback {
             put(&mut headers, FALLBACK, &planned.model);
         }
-        if let Some((wanted, got)) = planned.downgraded {
+        if let Some((wanted, got)) = planned.downgraded.filter(|_| !headers.contains_key(DOWNGRADED)) {
             put(&mut headers, DOWNGRADED, &format!("{}->{}", wanted.get(), got.get()));
         }
+        put_standing(&mut headers, self.standing);
         if !self.for_peer {
             put(&mut headers, REQUEST_ID, self.request_id.as_str());
         }
@@ -114,15 +133,24 @@ pub(super) fn on_waiting(mut reply: Reply, id: &RequestId) -> Reply {
 }
 
 /// The reply to a request that got no answer.
-pub(super) fn on_fault(told: &Told, dialect: Dialect, id: &RequestId, here: &str) -> Reply {
+pub(super) fn on_fault(told: &Told, dialect: Dialect, id: &RequestId, here: &str, standing: Option<Standing>) -> Reply {
     let mut reply = super::error::reply(&told.fault, dialect);
     put(reply.headers_mut(), REQUEST_ID, id.as_str());
     put(reply.headers_mut(), PEER, here);
+    put_standing(reply.headers_mut(), standing);
     if let Some((summary, details)) = &told.rejection {
         put(reply.headers_mut(), HeaderName::from_static("x-nexus-rejection-reasons"), summary);
         put(reply.headers_mut(), HeaderName::from_static("x-nexus-rejection-details"), details);
     }
     reply
+}
+
+/// How the budget stands, where that is worth a word.
+fn put_standing(headers: &mut HeaderMap, standing: Option<Standing>) {
+    let Some(standing) = standing.filter(|standing| standing.level != Level::Normal) else { return };
+    put(headers, BUDGET_STATUS, standing.level.as_str());
+    put(headers, BUDGET_UTILIZATION, &format!("{:.2}", standing.percent()));
+    put(headers, BUDGET_REMAINING, &format!("{:.2}", usd(standing.left())));
 }
 
 /// Names are people's words: what cannot stand in a header is left out of it.

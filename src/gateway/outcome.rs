@@ -8,7 +8,10 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::lesson::Lesson;
+use super::meter::Metered;
 use super::tally::Tally;
+use super::witness::Verdict;
+use crate::budget::{Hold, Refused};
 use crate::dialect::Fault;
 use crate::exchange::{Refusal, RefusalReason, Reply, Told};
 use crate::fleet::Load;
@@ -45,6 +48,10 @@ pub(super) struct Answer {
     pub(super) tally: Option<Tally>,
     /// What it costs, in USD, where that is known already.
     pub(super) cost: Option<f64>,
+    /// What was taken of its backend's limits, until what it came to is told at its end.
+    pub(super) metered: Option<Metered>,
+    /// What is set aside for it, where what it came to is told at its end.
+    pub(super) hold: Option<Hold>,
     pub(super) ttft: Duration,
 }
 
@@ -72,9 +79,34 @@ pub(super) enum Miss {
     Unfit(Box<Fault>),
     /// The backend has no such endpoint.
     NoEndpoint,
+    /// What it may cost could not be set aside.
+    Unpaid(Refused),
+    /// Nobody knows what it costs, and what it costs matters.
+    NoPrice,
+    /// It may have no more in this minute: there is room after this.
+    Limited(Duration),
 }
 
 impl Miss {
+    /// How its backend did; `None` where that was asked nothing.
+    pub(super) fn verdict(&self) -> Option<Verdict> {
+        match self {
+            Miss::Unreachable(_) | Miss::Broken(_) | Miss::Silent(_) => Some(Verdict::Badly),
+            // What it has never learned to do is no trouble of its own.
+            Miss::Status(StatusCode::NOT_IMPLEMENTED) | Miss::Later(_) => Some(Verdict::Neither),
+            Miss::Status(_) => Some(Verdict::Badly),
+            Miss::Busy
+            | Miss::LeftAlone
+            | Miss::Refused(_)
+            | Miss::Gone
+            | Miss::Unfit(_)
+            | Miss::NoEndpoint
+            | Miss::Unpaid(_)
+            | Miss::NoPrice
+            | Miss::Limited(_) => None,
+        }
+    }
+
     /// Whether the same candidate may do better at once.
     pub(super) fn may_pass(&self) -> bool {
         matches!(self, Miss::Broken(_) | Miss::Status(_))
@@ -82,8 +114,14 @@ impl Miss {
 
     /// Whether nothing was asked of the backend, since it could not have been.
     pub(super) fn is_unfit(&self) -> bool {
-        matches!(self, Miss::Unfit(_) | Miss::NoEndpoint)
+        matches!(self, Miss::Unfit(_) | Miss::NoEndpoint | Miss::Limited(_))
+            || self.is_about_money()
             || matches!(self, Miss::Refused(Refusal { reason: RefusalReason::Unfit, .. }))
+    }
+
+    /// Whether it was not asked because of what it may cost.
+    pub(super) fn is_about_money(&self) -> bool {
+        matches!(self, Miss::Unpaid(_) | Miss::NoPrice)
     }
 
     /// Whether no first byte came in time, here or at a peer.
@@ -119,8 +157,33 @@ impl Miss {
                 code: fault.code.to_string(),
                 context: fault.context.clone(),
             }),
+            Miss::Limited(wait) => Some(Told {
+                status: 429,
+                code: "rate_limit_exceeded".to_owned(),
+                context: Some(serde_json::json!({ "retry_after_seconds": wait.as_secs() + 1 })),
+            }),
             Miss::Refused(refusal) => refusal.fault.clone(),
             _ => None,
+        }
+    }
+
+    /// Why, in one word.
+    pub(super) fn word(&self) -> &'static str {
+        match self {
+            Miss::Unreachable(_) => "unreachable",
+            Miss::Broken(_) => "broken",
+            Miss::Silent(_) => "timeout",
+            Miss::Status(_) => "server_error",
+            Miss::Later(_) => "later",
+            Miss::Busy => "busy",
+            Miss::LeftAlone => "left_alone",
+            Miss::Refused(refusal) => refusal.reason.as_str(),
+            Miss::Gone => "gone",
+            Miss::Unfit(_) => "unfit",
+            Miss::NoEndpoint => "no_endpoint",
+            Miss::Unpaid(_) => "budget",
+            Miss::NoPrice => "no_price",
+            Miss::Limited(_) => "limited",
         }
     }
 
@@ -170,6 +233,15 @@ impl fmt::Display for Missed {
             Miss::Gone => write!(f, "{place} is gone"),
             Miss::Unfit(fault) => write!(f, "{place} cannot be asked: {}", fault.message),
             Miss::NoEndpoint => write!(f, "{place} has no such endpoint"),
+            Miss::Unpaid(refused) => write!(f, "{place} was not asked: {refused}"),
+            Miss::Limited(wait) => {
+                write!(
+                    f,
+                    "{place} may have no more in this minute; there is room in {:.0} s",
+                    wait.as_secs_f32().ceil()
+                )
+            }
+            Miss::NoPrice => write!(f, "{place} was not asked: what its model costs is not known, and a limit holds"),
         }
     }
 }

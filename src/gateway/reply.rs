@@ -10,14 +10,16 @@ use bytes::Bytes;
 use http::{HeaderMap, header};
 use http_body::{Body as _, Frame, SizeHint};
 use http_body_util::BodyExt;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::lesson::Lesson;
 use super::outcome::Answer;
-use super::record::Trip;
+use super::record::{OF_THIS_PEER, Trip};
+use super::rulebook::Present;
 use super::tally::Tally;
+use crate::budget::price::Price;
+use crate::budget::{Hold, nanos};
 use crate::dialect::{Fault, Observer, ReplyKind};
 use crate::exchange::{Body, Cut, Dialect, Reply};
 use crate::registry::{Away, InFlight};
@@ -29,11 +31,15 @@ pub(super) struct Held {
     /// That it is at another peer, where it is.
     #[expect(dead_code, reason = "held, not read: dropping it says that the request is back")]
     pub(super) away: Option<Away>,
+    /// What is set aside for it, where it costs.
+    pub(super) hold: Option<Hold>,
+    /// What a token costs there, where it costs.
+    pub(super) price: Option<Price>,
     /// What its end will teach, where the backend is our own.
     pub(super) lesson: Option<Lesson>,
-    /// A slot of this node.
-    #[expect(dead_code, reason = "held, not read: dropping it frees the slot")]
-    pub(super) slot: OwnedSemaphorePermit,
+    /// Its place in the count of this node.
+    #[expect(dead_code, reason = "held, not read: dropping it ends the count")]
+    pub(super) present: Present,
 }
 
 /// What ends a reply before its end.
@@ -211,7 +217,7 @@ impl Passing {
         if let Some(lease) = self.held.as_mut().and_then(|held| held.lease.as_mut()) {
             lease.failed();
         }
-        self.settle(Some("the backend reported an error in its stream"));
+        self.settle(Some(("backend_error", "the backend reported an error in its stream")));
     }
 
     fn broke_off(&mut self, cut: Cut) -> Option<Result<Frame<Bytes>, Cut>> {
@@ -226,7 +232,12 @@ impl Passing {
                 Cut::Backend | Cut::Garbled | Cut::Peer => lease.broken(),
             }
         }
-        let at_boundary = self.settle(Some(&cut.to_string()));
+        let kind = match cut {
+            Cut::Idle => "timeout",
+            Cut::Shutdown => OF_THIS_PEER,
+            Cut::Backend | Cut::Garbled | Cut::Peer => "backend_error",
+        };
+        let at_boundary = self.settle(Some((kind, &cut.to_string())));
         if self.speaks_events {
             // What has been sent cannot be taken back; the client is told in the stream that it is not all.
             return Some(Ok(Frame::data(Fault::stream_cut(&cut.to_string()).event(self.dialect, at_boundary))));
@@ -235,11 +246,18 @@ impl Passing {
     }
 
     /// Gives back what the request held and writes down what happened. Says whether a stream stood between two events.
-    fn settle(&mut self, error: Option<&str>) -> bool {
+    fn settle(&mut self, error: Option<(&'static str, &str)>) -> bool {
         self.ended = true;
         let mut observed = self.observer.take().map(Observer::finish).unwrap_or_default();
         observed.usage = self.tally.take().and_then(|tally| tally.get()).or(observed.usage);
-        if let Some(Held { lease: Some(mut lease), lesson, .. }) = self.held.take() {
+        let mut cost = None;
+        if let Some(Held { lease: Some(mut lease), lesson, hold, price, .. }) = self.held.take() {
+            // What broke off may have cost more than it has told: then all that was set aside counts.
+            let told = price.zip(observed.usage).filter(|_| error.is_none());
+            cost = told.map(|(price, usage)| super::cost::cost_of(price, usage));
+            if let Some((hold, cost)) = hold.zip(cost) {
+                hold.settle(nanos(cost));
+            }
             let is_whole = error.is_none() && self.is_success;
             if is_whole {
                 lease.served();
@@ -257,7 +275,7 @@ impl Passing {
             }
         }
         if let Some(trip) = self.trip.take() {
-            trip.complete(&observed, error);
+            trip.complete(&observed, error, cost);
         }
         observed.at_boundary
     }
@@ -270,6 +288,9 @@ impl Drop for Passing {
         let is_whole = self.first.is_none() && self.inner.is_end_stream() || self.is_done();
         if !self.ended && is_whole {
             self.end();
+        }
+        if let (Some(observer), Some(trip)) = (self.observer.take(), self.trip.as_mut()) {
+            trip.seen(&observer.finish());
         }
     }
 }

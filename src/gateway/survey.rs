@@ -6,10 +6,10 @@ use tokio::time::Instant;
 
 use super::kinship::Kinship;
 use crate::exchange::Origin;
-use crate::fleet::{Digest, Locality, Model, PeerId, PeerState, Prefix, Server, Status};
+use crate::fleet::{Digest, Kind, Locality, Model, PeerId, PeerState, Prefix, Server, Status};
 use crate::mesh::{self, Mesh, Peers};
 use crate::registry::{Abroad, Endpoint, Offered, Registry, Snapshot};
-use crate::route::{self, Candidate, Chain, Offer, Place, World};
+use crate::route::{self, Candidate, Chain, Fee, Offer, Place, World};
 
 /// Where a survey looks.
 pub struct Sources<'a> {
@@ -42,13 +42,20 @@ impl<'a> From<&'a Mesh> for Hearsay<'a> {
 }
 
 /// All that routing may know, at this instant, of the models of `chain`, for a request that begins with `prefix`. A peer
-/// that asks is shown what it is offered, and nothing of third parties: its request has had its hop.
-pub fn survey(chain: &Chain, sources: &Sources<'_>, origin: &Origin, prefix: Option<&Prefix>) -> World {
+/// that asks is shown what it is offered, and nothing of third parties: its request has had its hop. `fee` is what the
+/// request may cost of a vendor.
+pub fn survey(
+    chain: &Chain,
+    sources: &Sources<'_>,
+    origin: &Origin,
+    prefix: Option<&Prefix>,
+    fee: &dyn Fn(Kind, &Model) -> Fee,
+) -> World {
     let here = &sources.here;
     let mesh = sources.mesh.as_ref();
     let (for_peers, keyed) = (matches!(origin, Origin::Peer(_)), mesh.is_some_and(|mesh| mesh.keyed));
     let there = mesh.filter(|_| !for_peers).map(|mesh| Remote::new(mesh, sources.abroad));
-    let local = |offered: &Offered| local(offered, mesh.map(|mesh| mesh.me), prefix);
+    let local = |offered: &Offered| priced(local(offered, mesh.map(|mesh| mesh.me), prefix), fee);
     let offers = chain.models().map(|name| {
         // A peer's request names the model as we have it.
         let others = if for_peers { Vec::new() } else { sources.kinship.others(name) };
@@ -61,10 +68,26 @@ pub fn survey(chain: &Chain, sources: &Sources<'_>, origin: &Origin, prefix: Opt
         let ours: Vec<_> = ours.map(|offered| (offered, offered.entry.endpoint())).collect();
         let mut found: Vec<Found<'_>> =
             ours.iter().map(|(offered, endpoint)| there.beside(offered, local(offered), endpoint)).collect();
+        let ours = found.len();
         names().for_each(|name| there.collect(name, prefix, &mut found));
+        for found in &mut found[ours..] {
+            found.candidate.fee = fee_of(&found.candidate, fee);
+        }
         Offer { model: name.into(), candidates: once_each(found) }
     });
     World { offers: offers.collect() }
+}
+
+fn priced(candidate: Candidate, fee: &dyn Fn(Kind, &Model) -> Fee) -> Candidate {
+    let fee = fee_of(&candidate, fee);
+    Candidate { fee, ..candidate }
+}
+
+fn fee_of(candidate: &Candidate, fee: &dyn Fn(Kind, &Model) -> Fee) -> Fee {
+    match candidate.kind.locality() {
+        Locality::Local => Fee::Free,
+        Locality::Cloud => fee(candidate.kind, &candidate.model),
+    }
 }
 
 /// A candidate, and what tells whether two are the same server.
@@ -72,7 +95,7 @@ struct Found<'a> {
     candidate: Candidate,
     server: Server<'a>,
     /// Lower owns it.
-    rank: (bool, bool, bool),
+    rank: Rank,
     owner: &'a PeerId,
 }
 
@@ -85,7 +108,7 @@ fn local(offered: &Offered, me: Option<&PeerId>, prefix: Option<&Prefix>) -> Can
         zone: entry.spec.zone,
         tier: entry.spec.tier,
         priority: entry.spec.priority,
-        status: entry.condition().status,
+        status: entry.status(),
         suspect: entry.is_suspect(&model.id),
         model: model.clone(),
         load: entry.load(),
@@ -96,6 +119,7 @@ fn local(offered: &Offered, me: Option<&PeerId>, prefix: Option<&Prefix>) -> Can
         seat: route::seat(me, &entry.name),
         fact_age: None,
         trusted: true,
+        fee: Fee::Free,
     }
 }
 
@@ -135,7 +159,12 @@ impl<'a> Remote<'a> {
             Some(machine) if candidate.kind.locality() == Locality::Local => Server::On(machine, &endpoint.text),
             _ => Server::Of(Some(self.me), &offered.entry.name),
         };
-        Found { rank: rank(candidate.suspect, true, endpoint.near), candidate, server, owner: self.me }
+        Found {
+            rank: rank(candidate.status, candidate.suspect, true, endpoint.near),
+            candidate,
+            server,
+            owner: self.me,
+        }
     }
 
     fn collect<'s>(&'s self, name: &str, prefix: Option<&Prefix>, found: &mut Vec<Found<'s>>) {
@@ -165,8 +194,9 @@ impl<'a> Remote<'a> {
                 model: model.clone(),
                 fact_age: Some(self.now.saturating_duration_since(backend.heard_at)),
                 trusted: self.trusted,
+                fee: Fee::Free,
             };
-            let rank = rank(candidate.suspect, self.trusted, about.near);
+            let rank = rank(candidate.status, candidate.suspect, self.trusted, about.near);
             found.push(Found { candidate, server: about.server(Some(&peer.id)), rank, owner: &peer.id });
         }
     }
@@ -185,9 +215,12 @@ pub(super) fn every_model(registry: &Registry, mesh: Option<&Mesh>) -> Vec<Arc<M
     models
 }
 
-/// Lower owns a server. A peer that is in doubt owns nothing while another is not, and a stranger nothing of ours.
-fn rank(suspect: bool, trusted: bool, near: bool) -> (bool, bool, bool) {
-    (suspect, !trusted, !near)
+/// Lower owns a server.
+type Rank = (bool, bool, bool, bool);
+
+/// A peer that does not serve by it, or is in doubt, owns nothing while another does and is not, and a stranger nothing of ours.
+fn rank(status: Status, suspect: bool, trusted: bool, near: bool) -> Rank {
+    (matches!(status, Status::Unhealthy | Status::Draining), suspect, !trusted, !near)
 }
 
 /// A server that several peers reach has one owner: the peer on its own machine, else the one with the lowest id.
@@ -210,10 +243,11 @@ fn once_each(mut found: Vec<Found<'_>>) -> Vec<Candidate> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fleet::{Kind, Load, Pace, Residency, Tier, Zone};
+    use crate::fleet::{Load, Pace, Residency, Tier, Zone};
 
     struct Claim {
         place: Place,
+        status: Status,
         suspect: bool,
         near: bool,
         server: Server<'static>,
@@ -222,13 +256,13 @@ mod tests {
 
     fn ours(server: Server<'static>) -> Claim {
         let place = Place::Here { backend: "ours".into() };
-        Claim { place, suspect: false, near: true, server, owner: PeerId::from_text("m") }
+        Claim { place, status: Status::Healthy, suspect: false, near: true, server, owner: PeerId::from_text("m") }
     }
 
     fn theirs(owner: &'static str, server: Server<'static>) -> Claim {
         let id = PeerId::from_text(owner);
         let place = Place::There { peer: id.clone(), peer_name: owner.into(), backend: "gpu".into() };
-        Claim { place, suspect: false, near: true, server, owner: id }
+        Claim { place, status: Status::Healthy, suspect: false, near: true, server, owner: id }
     }
 
     fn left(claims: &[Claim], trusted: bool) -> Vec<String> {
@@ -250,9 +284,10 @@ mod tests {
                 seat: 0,
                 fact_age: None,
                 trusted,
+                fee: Fee::Free,
             },
             server: claim.server,
-            rank: rank(claim.suspect, trusted || claim.place.is_here(), claim.near),
+            rank: rank(claim.status, claim.suspect, trusted || claim.place.is_here(), claim.near),
             owner: &claim.owner,
         });
         let name = |left: &Candidate| match left.place.peer_name() {
@@ -273,6 +308,10 @@ mod tests {
         assert_eq!(left(&[far, theirs("b", on)], true), ["b/gpu"], "the peer on its machine");
         let ill = Claim { suspect: true, ..theirs("a", on) };
         assert_eq!(left(&[ill, theirs("b", on)], true), ["b/gpu"], "the peer that answers");
+        for status in [Status::Draining, Status::Unhealthy] {
+            let away = Claim { status, ..theirs("a", on) };
+            assert_eq!(left(&[away, theirs("b", on)], true), ["b/gpu"], "the peer that serves by it");
+        }
         assert_eq!(left(&[theirs("a", Server::At("nas:1")), theirs("b", Server::At("nas:1"))], true), ["a/gpu"]);
     }
 

@@ -10,6 +10,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 
 use super::*;
+use crate::budget::price::Prices;
 use crate::env::{ExchangeError, NoMdns, RealDisk, RealNet, Seed, Tasks, WallClock};
 use crate::exchange::{Endpoint, RequestId};
 use crate::fleet::{BackendSpec, Kind, Model, Source, Status};
@@ -84,12 +85,12 @@ fn gateway_to(http: Arc<dyn HttpExchange>, backends: &[&str]) -> (Arc<Gateway>, 
         let url = format!("http://{name}:1").parse().expect("literal");
         let spec = BackendSpec { priority, ..BackendSpec::new(*name, url, Kind::Ollama, Source::Static) };
         let entry = registry.add(spec).expect("free");
-        let models = vec![Arc::new(Model::named("m"))];
-        registry.update(&entry, Condition { status: Status::Healthy, models, ..Condition::default() });
+        let (models, checked_at) = (vec![Arc::new(Model::named("m"))], Some(Instant::now()));
+        registry.update(&entry, Condition { status: Status::Healthy, models, checked_at, ..Condition::default() });
     }
     let strategy = (backends.len() > 1).then_some(route::Strategy::PriorityOnly);
     let rules = Rules::new(&route::Config { strategy, ..route::Config::default() }).expect("defaults");
-    (Arc::new(Gateway::new(rules, manner, registry.clone(), None, &env)), registry)
+    (Arc::new(Gateway::new(rules, manner, registry.clone(), None, None, &env)), registry)
 }
 
 /// A client's chat request.
@@ -111,6 +112,26 @@ async fn ask(gateway: &Arc<Gateway>) {
     assert_eq!(reply.status(), 200);
     let body = reply.into_body().collect().await.expect("a whole stream").to_bytes();
     assert!(body.ends_with(b"data: [DONE]\n\n"));
+}
+
+/// A peer that had just been started once said of every model that there is none, and clients do not ask again after 404.
+#[tokio::test(start_paused = true)]
+async fn what_an_unchecked_backend_might_have_is_not_said_to_be_unknown() {
+    let (gateway, registry) = gateway();
+    let ask = async || gateway.clone().handle(request(r#"{"model":"other","messages":[]}"#)).await;
+    assert_eq!(ask().await.status(), 404);
+    let url = "http://new:1".parse().expect("literal");
+    let new = registry.add(BackendSpec::new("new", url, Kind::Ollama, Source::Static)).expect("free");
+    let reply = ask().await;
+    assert_eq!(
+        (reply.status(), &reply.headers()["retry-after"]),
+        (http::StatusCode::SERVICE_UNAVAILABLE, &"1".parse().expect("a value"))
+    );
+    let body = reply.into_body().collect().await.expect("whole").to_bytes();
+    let said = "Model 'other' is not known here yet: 1 backend of this peer has not been checked. Try again shortly";
+    assert!(String::from_utf8_lossy(&body).contains(said), "{body:?}");
+    registry.update(&new, Condition { checked_at: Some(Instant::now()), ..Condition::default() });
+    assert_eq!(ask().await.status(), 404);
 }
 
 /// Requests once lined up inside an Ollama that serves one at a time, where no other peer could take them.

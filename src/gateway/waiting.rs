@@ -12,7 +12,7 @@ use super::outcome::{Miss, Step};
 use super::record::Trip;
 use super::turns::Turns;
 use super::{Ask, Gateway, left};
-use crate::exchange::{Origin, Request};
+use crate::exchange::Origin;
 use crate::registry::{Entry, InFlight};
 use crate::route::{self, Place};
 
@@ -40,6 +40,14 @@ pub(super) enum Waited {
 struct Spot {
     step: route::Step,
     expected: Duration,
+}
+
+impl Ask<'_> {
+    /// Whether the request may wait somewhere if it has to: here, or where its entry knows of.
+    pub(super) fn may_wait(&self) -> bool {
+        let goes_back = matches!(&self.request.origin, Origin::Peer(hop) if !hop.may_queue);
+        goes_back || self.edition.manner.queue.size() > 0
+    }
 }
 
 impl Gateway {
@@ -82,7 +90,7 @@ impl Gateway {
     /// entry says it is worth.
     fn patience_in_line(&self, ask: &Ask<'_>) -> Duration {
         match &ask.request.origin {
-            _ if self.manner.queue.size() == 0 => Duration::ZERO,
+            _ if ask.edition.manner.queue.size() == 0 => Duration::ZERO,
             Origin::Peer(hop) if !hop.may_queue => hop.may_wait,
             _ => Duration::MAX,
         }
@@ -141,12 +149,6 @@ impl Gateway {
             Err(NoSlot::Full(_) | NoSlot::NotWorthIt | NoSlot::InVain) => Ok(Some((step, Grant::None))),
             Err(NoSlot::InTime(failure)) => Err(failure),
         }
-    }
-
-    /// Whether a request may wait somewhere if it has to: here, or where its entry knows of.
-    pub(super) fn may_wait(&self, request: &Request) -> bool {
-        let goes_back = matches!(&request.origin, Origin::Peer(hop) if !hop.may_queue);
-        goes_back || self.manner.queue.size() > 0
     }
 
     /// Where it may wait: here, and at other peers.

@@ -183,6 +183,13 @@ impl Lifecycle {
                 self.0.book.get(&id).map(Outcome::Operation).ok_or_else(unknown)
             }
             Order::Operations => Ok(Outcome::Operations(self.0.book.list())),
+            Order::Ledger { .. }
+            | Order::Keys { .. }
+            | Order::Decision { .. }
+            | Order::Stats
+            | Order::Requests
+            | Order::History
+            | Order::Manage(_) => Err(Objection::new(ObjectionReason::Impossible, "that is no matter of models")),
         }
     }
 }

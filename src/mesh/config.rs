@@ -38,6 +38,15 @@ pub struct Config {
     pub max_hops: u8,
 }
 
+/// What other peers are told of the configuration of a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Configured {
+    /// Hash of the policies that it runs under.
+    pub policies: String,
+    /// Where the file is wrong that it could not take: keys and lines, no values. Empty where there is nothing wrong.
+    pub rejected: String,
+}
+
 impl Default for Config {
     fn default() -> Self {
         Config {

@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use quinn::{Connection, ReadError, RecvStream, SendStream};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-use super::counters::Counters;
+use super::counters::{ANSWERED, Counters};
 use super::endpoint::Endpoint;
 use super::links::close;
 use super::wire::{self, Answer, FrameError, Head, ReplyHead};
@@ -66,10 +66,14 @@ impl Forward {
         request: &Request,
         deadline: Duration,
     ) -> Result<Reply, ForwardError> {
-        let mut outcome = Outcome { counters: &self.counters, to, result: "cancelled" };
-        let result = self.exchange(to, hop, request, Instant::now() + deadline).await;
+        let started = Instant::now();
+        let mut outcome = Outcome { counters: &self.counters, to, result: "cancelled", refusal: None, started };
+        let result = self.exchange(to, hop, request, started + deadline).await;
+        if let Err(ForwardError::Refused(refusal)) = &result {
+            outcome.refusal = Some(refusal.reason.as_str());
+        }
         outcome.result = match &result {
-            Ok(_) => "answered",
+            Ok(_) => ANSWERED,
             Err(ForwardError::Unreachable(_)) => "unreachable",
             Err(ForwardError::Silent) => "silent",
             Err(ForwardError::Refused(_)) => "refused",
@@ -174,11 +178,13 @@ struct Outcome<'a> {
     counters: &'a Counters,
     to: &'a PeerId,
     result: &'static str,
+    refusal: Option<&'static str>,
+    started: Instant,
 }
 
 impl Drop for Outcome<'_> {
     fn drop(&mut self) {
-        self.counters.forwarded(self.to, self.result);
+        self.counters.forwarded(self.to, self.result, self.refusal, self.started.elapsed());
     }
 }
 

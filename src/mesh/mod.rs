@@ -43,8 +43,8 @@ use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-pub use config::Config;
-pub use counters::Counters;
+pub use config::{Config, Configured};
+pub use counters::{Counters, Durations, Forwards};
 pub use forward::{ADMISSION_DEADLINE, ForwardError};
 pub use hints::PeerHint;
 pub use identity::{Identity, IdentityError};
@@ -52,15 +52,20 @@ pub use key::{KeyError, MeshKey};
 pub use membership::{InvalidField, Membership, host_and_port, not_an_address, wrong_fields};
 pub use order::OrderError;
 pub use peers::{Peer, PeerBackend, Peers};
-pub use warnings::Warning;
+pub use warnings::{Warning, rejected};
 
 use crate::env::{Announcement, Env};
 use crate::exchange::{Hop, Obey, Order, Outcome, Reply, Request, Serve};
-use crate::fleet::{BackendFacts, PEER_SERVICE, PeerId};
+use crate::fleet::{BackendFacts, LedgerFacts, PEER_SERVICE, PeerId};
 
 /// Asked once per round of gossip for those of our own backends that are for other peers: proven ones (`true`) or
 /// whoever comes. It must be quick.
 pub type Mine = Arc<dyn Fn(bool) -> Vec<BackendFacts> + Send + Sync>;
+
+/// Asked once per round of gossip for what is told of our ledger. It must be quick.
+pub type Ledger = Arc<dyn Fn() -> Option<LedgerFacts> + Send + Sync>;
+/// Asked once per round of gossip for a hash of the clients' keys that this node knows. Told in a keyed mesh only.
+pub type KeysHash = Arc<dyn Fn() -> Option<Arc<str>> + Send + Sync>;
 
 /// What a mesh is started with.
 pub struct Setup {
@@ -78,6 +83,10 @@ pub struct Setup {
     pub policies: String,
     /// Our own backends, as far as they are for others.
     pub mine: Mine,
+    /// Our own ledger, as far as it is for others.
+    pub ledger: Ledger,
+    /// The clients' keys that we know.
+    pub keys: KeysHash,
 }
 
 /// This node as other peers see it.
@@ -152,7 +161,7 @@ impl Mesh {
     /// # Errors
     /// Where the key is none, an advertised address cannot be resolved, or the port cannot be bound.
     pub async fn start(setup: Setup, env: Env) -> Result<Mesh, StartError> {
-        let Setup { config, listen, identity, peer_name, version, policies, mine } = setup;
+        let Setup { config, listen, identity, peer_name, version, policies, mine, keys, ledger } = setup;
         let key = MeshKey::configured(&config.key)?;
         let membership = Membership { name: config.name.clone(), key, seeds: config.seeds.clone() };
         let advertise = resolve(&config.advertise, &env).await?;
@@ -171,7 +180,8 @@ impl Mesh {
         let started = env.clock.unix_millis();
         let name = presentable(&peer_name, identity.id());
         let names = (name.as_str().into(), peers::distinct(&name, identity.id()).into());
-        let ours = round::Ours { name, version, policies, started, advertise, listen, mine };
+        let configured = ArcSwap::from_pointee(Configured { policies, rejected: String::new() });
+        let ours = round::Ours { name, version, configured, started, advertise, listen, mine, keys, ledger };
         let rounds = round::Rounds::new(config, ours, env.clone(), accept.clone(), courier, counters.clone());
         let hints = hints::Hints::new(endpoint.clone(), env.clone());
         hints.restart(&membership.seeds);
@@ -264,6 +274,11 @@ impl Mesh {
         self.0.rounds.changed.subscribe()
     }
 
+    /// Tells what has changed of what is ours now, and not with the next round.
+    pub fn tell_now(&self) {
+        self.0.rounds.now.notify_one();
+    }
+
     /// Takes a hint where a peer might be. It is tried every few seconds while nobody is connected there.
     pub fn hint(&self, hint: PeerHint) {
         self.0.hints.add(hint);
@@ -340,6 +355,12 @@ impl Mesh {
         Ok(())
     }
 
+    /// This node goes by another configuration from now on, or could not: the others are told.
+    pub fn configure(&self, configured: Configured) {
+        self.0.rounds.ours.configure(configured);
+        self.0.rounds.now.notify_one();
+    }
+
     /// Takes no new requests of others, and says so; or takes them again.
     pub fn set_draining(&self, draining: bool) {
         self.0.accept.set_draining(draining);
@@ -370,7 +391,9 @@ impl Mesh {
     /// What people should know of their mesh.
     pub fn warnings(&self) -> Vec<Warning> {
         let Inner { identity, rounds, .. } = &*self.0;
-        let ours = warnings::Ours { id: identity.id(), version: rounds.ours.version, policies: &rounds.ours.policies };
+        let (name, configured) = (self.name(), rounds.ours.configured.load());
+        let ours =
+            warnings::Ours { id: identity.id(), version: rounds.ours.version, name: &name, configured: &configured };
         warnings::warnings(&self.peers(), &ours, Instant::now(), &rounds.config)
     }
 

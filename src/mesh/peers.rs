@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Config;
-use crate::fleet::{BackendAbout, BackendFacts, Breaker, Load, Model, ModelFacts, PeerId, PeerState};
+use crate::fleet::{BackendAbout, BackendFacts, Breaker, LedgerFacts, Load, Model, ModelFacts, PeerId, PeerState};
 
 /// Every other peer that was heard of, at one instant.
 #[derive(Clone, Debug, Default)]
@@ -50,6 +50,8 @@ pub struct Peer {
     pub started: u64,
     /// Hash of the policies it runs under.
     pub policies: String,
+    /// Where the configuration is wrong that it could not take; empty where it could.
+    pub rejected: String,
     /// How far its clock is ahead of ours, in milliseconds, where that was seen.
     pub clock_skew_ms: Option<i64>,
     /// When its news last advanced here. Until they have once, when it was first heard of.
@@ -66,6 +68,10 @@ pub struct Peer {
     pub backends: Vec<Arc<PeerBackend>>,
     /// The peers it hears of itself.
     pub sees: Vec<PeerId>,
+    /// What it tells of its ledger.
+    pub ledger: Option<Arc<LedgerFacts>>,
+    /// A hash of the clients' keys that it knows, where it knows any.
+    pub keys: Option<Arc<str>>,
 }
 
 /// A backend of another peer.
@@ -246,6 +252,7 @@ mod tests {
             left: false,
             started: 0,
             policies: String::new(),
+            rejected: String::new(),
             clock_skew_ms: None,
             heard_at: Instant::now(),
             confirmed: true,
@@ -254,6 +261,8 @@ mod tests {
             unreachable: false,
             backends: vec![Arc::new(backend)],
             sees: Vec::new(),
+            ledger: None,
+            keys: None,
         })
     }
 

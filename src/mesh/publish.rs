@@ -5,18 +5,31 @@ use std::collections::BTreeMap;
 
 use chitchat::NodeState;
 
+use super::facts::ledger::LedgerFact;
 use super::facts::{self, MAX_BACKENDS, MAX_BREAKERS, MAX_MODELS, peer::PeerFact};
-use crate::fleet::{BackendFacts, PeerId};
+use crate::fleet::{BackendFacts, LedgerFacts, PeerId};
+
+/// Rows of ledgers that are told.
+const MAX_ROWS: usize = 4_000;
 
 /// Every fact this node should be telling, by key.
 pub(super) fn facts(
     us: &PeerFact,
     sees: impl Iterator<Item = PeerId>,
+    keys: Option<&str>,
     backends: &[BackendFacts],
+    ledger: Option<&LedgerFacts>,
 ) -> BTreeMap<String, String> {
     let mut told = BTreeMap::new();
     told.extend(facts::peer::encode(us).map(|value| (facts::peer::KEY.to_owned(), value)));
     told.extend(facts::sees::encode(sees).map(|value| (facts::sees::KEY.to_owned(), value)));
+    if let Some(LedgerFacts { holder, founding, terms, lost, rows }) = ledger {
+        let (holder, founding, lost) = (holder.clone(), founding.clone(), lost.clone());
+        let fact = LedgerFact { holder, founding, terms: *terms, lost };
+        told.extend(facts::ledger::encode(&fact).map(|value| (facts::ledger::KEY.to_owned(), value)));
+        told.extend(rows.iter().take(MAX_ROWS).filter_map(facts::ledger::encode_row));
+    }
+    told.extend(keys.and_then(facts::keys::encode).map(|value| (facts::keys::KEY.to_owned(), value)));
     let mut offered: Vec<&BackendFacts> = backends.iter().collect();
     offered.sort_by(|one, other| one.about.name.cmp(&other.about.name));
     for backend in offered.into_iter().take(MAX_BACKENDS) {
@@ -81,7 +94,8 @@ mod tests {
 
     #[test]
     fn every_backend_is_told_with_its_load_and_its_models() {
-        let told = facts(&us(), std::iter::empty(), &[backend("gpu", Kind::Ollama, &["a", "b"])]);
+        let told = facts(&us(), std::iter::empty(), None, &[backend("gpu", Kind::Ollama, &["a", "b"])], None);
+        assert!(facts(&us(), std::iter::empty(), Some("ab12"), &[], None).contains_key("keys"));
         let keys: Vec<String> = told.into_keys().collect();
         assert_eq!(keys, ["backend/gpu", "load/gpu", "model/gpu/a", "model/gpu/b", "peer", "sees"]);
     }
@@ -90,7 +104,7 @@ mod tests {
     fn what_is_told_is_understood_and_bounded() {
         let names: Vec<String> = (0..3_000).map(|number| format!("m{number}")).collect();
         let ids: Vec<&str> = names.iter().map(String::as_str).collect();
-        let told = facts(&us(), std::iter::empty(), &[backend("gpu", Kind::Vllm, &ids)]);
+        let told = facts(&us(), std::iter::empty(), None, &[backend("gpu", Kind::Vllm, &ids)], None);
         assert_eq!(told.len(), MAX_MODELS + 4);
         assert!(told.iter().all(|(key, value)| decode(key, value).is_ok()));
         assert!(matches!(decode("peer", &told["peer"]), Ok(Fact::Peer(fact)) if fact == us()));
@@ -104,7 +118,13 @@ mod tests {
             standing: Standing::Probing,
         };
         let breakers = (0..100).map(breaker).collect();
-        let told = facts(&us(), std::iter::empty(), &[BackendFacts { breakers, ..backend("gpu", Kind::Vllm, &[]) }]);
+        let told = facts(
+            &us(),
+            std::iter::empty(),
+            None,
+            &[BackendFacts { breakers, ..backend("gpu", Kind::Vllm, &[]) }],
+            None,
+        );
         let breakers: Vec<_> = told.iter().filter(|(key, _)| key.starts_with("breaker/gpu/errors/m")).collect();
         assert_eq!(breakers.len(), MAX_BREAKERS);
         assert!(breakers.iter().all(|(key, value)| matches!(decode(key, value), Ok(Fact::Breaker(..)))));
@@ -114,7 +134,7 @@ mod tests {
     fn only_what_changed_is_told_again_and_what_was_written_over_is_put_right() {
         let mut state = NodeState::for_test();
         let mut ours = [backend("gpu", Kind::Vllm, &["a", "b"])];
-        let told = |ours: &[BackendFacts]| facts(&us(), std::iter::empty(), ours);
+        let told = |ours: &[BackendFacts]| facts(&us(), std::iter::empty(), None, ours, None);
         tell(&mut state, &told(&ours));
         let before = state.max_version();
         tell(&mut state, &told(&ours));

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::accept::Accept;
-use super::config::Config;
+use super::config::{Config, Configured};
 use super::counters::Counters;
 use super::facts::Dropped;
 use super::facts::peer::{PROTOCOL, PeerFact};
@@ -21,9 +21,9 @@ use super::links::gossip_address;
 use super::peers::Peers;
 use super::publish;
 use super::view::{Event, Heard, Now, View};
-use super::{Membership, Mine};
+use super::{KeysHash, Ledger, Membership, Mine};
 use crate::env::Env;
-use crate::fleet::{BackendFacts, PeerId, PeerState};
+use crate::fleet::{BackendFacts, LedgerFacts, PeerId, PeerState};
 
 /// How often our clock and addresses are told anew, in milliseconds.
 const REFRESH_MS: u64 = 10_000;
@@ -35,12 +35,21 @@ const RESTART_PAUSE: std::time::Duration = std::time::Duration::from_secs(1);
 pub(super) struct Ours {
     pub(super) name: String,
     pub(super) version: &'static str,
-    pub(super) policies: String,
+    pub(super) configured: ArcSwap<Configured>,
     pub(super) started: u64,
     /// `advertise` of the configuration, resolved; empty: whatever addresses the machine has.
     pub(super) advertise: Vec<SocketAddr>,
     pub(super) listen: SocketAddr,
     pub(super) mine: Mine,
+    pub(super) ledger: Ledger,
+    pub(super) keys: KeysHash,
+}
+
+impl Ours {
+    /// Says from the next round on that this node goes by another configuration, or could not.
+    pub(super) fn configure(&self, configured: Configured) {
+        self.configured.store(Arc::new(configured));
+    }
 }
 
 /// Everything a round needs.
@@ -141,7 +150,9 @@ impl Rounds {
 struct Told {
     about: PeerFact,
     sees: Vec<PeerId>,
+    keys: Option<Arc<str>>,
     mine: Vec<BackendFacts>,
+    ledger: Option<LedgerFacts>,
 }
 
 /// Gossip that is running, and ended where this is dropped.
@@ -189,6 +200,7 @@ impl Gossiping<'_> {
 
     fn about(&self) -> PeerFact {
         let Rounds { ours, accept, env, leaving, .. } = self.rounds;
+        let configured = ours.configured.load();
         PeerFact {
             name: ours.name.clone(),
             version: ours.version.to_owned(),
@@ -197,7 +209,8 @@ impl Gossiping<'_> {
             draining: accept.is_draining(),
             left: leaving.load(Ordering::Relaxed),
             started: ours.started,
-            policies: ours.policies.clone(),
+            policies: configured.policies.clone(),
+            rejected: configured.rejected.clone(),
             clock: env.clock.unix_millis(),
         }
     }
@@ -208,12 +221,17 @@ impl Gossiping<'_> {
         let (draining, left) = (accept.is_draining(), leaving.load(Ordering::Relaxed));
         let never = told.about == PeerFact::default();
         let stale = never || env.clock.unix_millis().abs_diff(told.about.clock) >= REFRESH_MS;
-        let about = if stale || (told.about.draining, told.about.left) != (draining, left) {
+        let configured = ours.configured.load();
+        let is_as_configured =
+            (&told.about.policies, &told.about.rejected) == (&configured.policies, &configured.rejected);
+        let about = if stale || !is_as_configured || (told.about.draining, told.about.left) != (draining, left) {
             self.about()
         } else {
             told.about.clone()
         };
-        let mut mine = (ours.mine)(self.membership.key.is_keyed());
+        let is_keyed = self.membership.key.is_keyed();
+        let mut mine = (ours.mine)(is_keyed);
+        let keys = if is_keyed { (ours.keys)() } else { None };
         accept.set_loads(mine.iter().map(|backend| (backend.about.name.clone(), backend.load)).collect());
         let (peers, now) = (self.rounds.peers.load_full(), Instant::now());
         let alive =
@@ -223,13 +241,13 @@ impl Gossiping<'_> {
         }
         let mut sees: Vec<PeerId> = alive.map(|peer| peer.id.clone()).collect();
         sees.sort();
-        let now_true = Told { about, sees, mine };
+        let now_true = Told { about, sees, keys, mine, ledger: (ours.ledger)() };
         if *told == now_true {
             return;
         }
         *told = now_true;
-        let Told { about, sees, mine } = told;
-        let facts = publish::facts(about, sees.iter().cloned(), mine);
+        let Told { about, sees, keys, mine, ledger } = told;
+        let facts = publish::facts(about, sees.iter().cloned(), keys.as_deref(), mine, ledger.as_ref());
         self.handle.with_chitchat(|chitchat| publish::tell(chitchat.self_node_state(), &facts)).await;
     }
 

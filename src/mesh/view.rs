@@ -10,10 +10,11 @@ use chitchat::NodeState;
 use tokio::time::Instant;
 
 use super::Config;
+use super::facts::ledger::LedgerFact;
 use super::facts::{self, Fact, MAX_BACKENDS, MAX_BREAKERS, MAX_MODELS, peer::PeerFact};
 use super::links::{Reach, gossip_address};
 use super::peers::{Peer, PeerBackend, Peers};
-use crate::fleet::{Breaker, Load, Model, ModelFacts, PeerId, PeerState};
+use crate::fleet::{Breaker, LedgerFacts, Load, Model, ModelFacts, PeerId, PeerState};
 
 /// Peers that are listed; an open mesh must not fill this node.
 const MAX_PEERS: usize = 1_024;
@@ -78,6 +79,8 @@ struct Row {
     facts: BTreeMap<String, Known>,
     about: Option<PeerFact>,
     sees: Vec<PeerId>,
+    ledger: Option<Arc<LedgerFacts>>,
+    keys: Option<Arc<str>>,
     backends: Vec<Arc<PeerBackend>>,
     skews: Vec<i64>,
 }
@@ -206,6 +209,8 @@ impl Row {
             facts: BTreeMap::new(),
             about: None,
             sees: Vec::new(),
+            ledger: None,
+            keys: None,
             backends: Vec::new(),
             skews: Vec::new(),
         }
@@ -262,7 +267,18 @@ impl Row {
         }
         for key in gone {
             let fact = self.facts.remove(&key).and_then(|known| known.fact);
-            shape |= !matches!(fact, Some(Fact::Pace(..) | Fact::Warm(..) | Fact::Breaker(..)));
+            let is_small = |fact: &Fact| {
+                matches!(
+                    fact,
+                    Fact::Pace(..)
+                        | Fact::Warm(..)
+                        | Fact::Breaker(..)
+                        | Fact::Keys(_)
+                        | Fact::Ledger(_)
+                        | Fact::Row(_)
+                )
+            };
+            shape |= !fact.as_ref().is_some_and(is_small);
         }
         shape
     }
@@ -277,16 +293,18 @@ impl Row {
     }
 
     fn assemble(&mut self) {
-        (self.about, self.sees) = (None, Vec::new());
+        (self.about, self.sees, self.keys) = (None, Vec::new(), None);
         let mut models: BTreeMap<&str, Vec<(&Model, Instant)>> = BTreeMap::new();
         let mut loads: BTreeMap<&str, (Load, Instant)> = BTreeMap::new();
         let mut served: BTreeMap<&str, BTreeMap<&str, ModelFacts>> = BTreeMap::new();
         let mut breakers: BTreeMap<&str, Vec<(Breaker, Instant)>> = BTreeMap::new();
+        let (mut ledger, mut rows) = (None, Vec::new());
         let mut abouts = Vec::new();
         for known in self.facts.values() {
             match &known.fact {
                 Some(Fact::Peer(about)) => self.about = Some(about.clone()),
                 Some(Fact::Sees(peers)) => self.sees.clone_from(peers),
+                Some(Fact::Keys(hash)) => self.keys = Some(hash.clone()),
                 Some(Fact::Backend(about)) => abouts.push((about, known.heard_at)),
                 Some(Fact::Model(backend, model)) => models.entry(backend).or_default().push((model, known.heard_at)),
                 Some(Fact::Load(backend, load)) => drop(loads.insert(backend, (*load, known.heard_at))),
@@ -297,9 +315,14 @@ impl Row {
                 Some(Fact::Breaker(backend, breaker)) => {
                     breakers.entry(backend).or_default().push((breaker.clone(), known.heard_at));
                 }
+                Some(Fact::Ledger(fact)) => ledger = Some(fact.clone()),
+                Some(Fact::Row(row)) => rows.push(crate::fleet::Row::clone(row)),
                 None => {}
             }
         }
+        self.ledger = ledger.map(|LedgerFact { holder, founding, terms, lost }| {
+            Arc::new(LedgerFacts { holder, founding, terms, lost, rows })
+        });
         let before = std::mem::take(&mut self.backends);
         abouts.sort_by(|one, other| one.0.name.cmp(&other.0.name));
         for (about, heard_at) in abouts.into_iter().take(MAX_BACKENDS) {
@@ -343,6 +366,7 @@ impl Row {
             left: about.left || reach.left,
             started: about.started,
             policies: about.policies.clone(),
+            rejected: about.rejected.clone(),
             clock_skew_ms: agreed,
             heard_at: self.heard_at,
             confirmed: self.confirmed,
@@ -351,6 +375,8 @@ impl Row {
             unreachable: reach.failing && reach.rtt.is_none(),
             backends: self.backends.clone(),
             sees: self.sees.clone(),
+            ledger: self.ledger.clone(),
+            keys: self.keys.clone(),
         })
     }
 }

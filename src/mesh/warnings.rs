@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use super::Config;
+use super::config::{Config, Configured};
 use super::peers::{Peer, Peers};
 use crate::fleet::{PeerId, PeerState};
 
@@ -14,7 +14,8 @@ const MAX_CLOCK_SKEW_MS: u64 = 2_000;
 /// One thing that people should know.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Warning {
-    /// What it is, for programs: `version_skew`, `policy_mismatch`, `clock_skew` or `unseen_peer`.
+    /// What it is, for programs: `version_skew`, `policy_mismatch`, `config_rejected`, `clock_skew` or
+    /// `unseen_peer`.
     pub code: &'static str,
     /// What it is, for people.
     pub message: String,
@@ -26,14 +27,16 @@ pub struct Warning {
 pub(super) struct Ours<'a> {
     pub(super) id: &'a PeerId,
     pub(super) version: &'a str,
-    pub(super) policies: &'a str,
+    pub(super) name: &'a str,
+    pub(super) configured: &'a Configured,
 }
 
 /// Every warning, by peer in the order of the list.
 pub(super) fn warnings(peers: &Peers, ours: &Ours<'_>, now: Instant, config: &Config) -> Vec<Warning> {
     let is_here = |peer: &Peer| peer.state(now, config) != PeerState::Dead;
     let here: Vec<&Peer> = peers.list.iter().map(|peer| &**peer).filter(|peer| is_here(peer)).collect();
-    let mut warnings: Vec<Warning> = here.iter().flat_map(|peer| about(peer, ours)).collect();
+    let mut warnings: Vec<Warning> = rejected(ours.name, &ours.configured.rejected).into_iter().collect();
+    warnings.extend(here.iter().flat_map(|peer| about(peer, ours)));
     warnings.extend(unseen(peers, &here, ours));
     warnings
 }
@@ -45,15 +48,29 @@ fn about(peer: &Peer, ours: &Ours<'_>) -> Vec<Warning> {
         let message = format!("peer {} runs version {}, this one {}", peer.name, peer.version, ours.version);
         found.push(warning("version_skew", message));
     }
-    if peer.policies != ours.policies {
+    if peer.policies != ours.configured.policies {
         let message = format!("peer {} runs under other policies than this one; the stricter wins", peer.name);
         found.push(warning("policy_mismatch", message));
     }
+    found.extend(rejected(&peer.name, &peer.rejected));
     if let Some(skew) = peer.clock_skew_ms.filter(|skew| skew.unsigned_abs() > MAX_CLOCK_SKEW_MS) {
         let (by, side) = (skew.unsigned_abs() as f64 / 1_000.0, if skew > 0 { "ahead of" } else { "behind" });
         found.push(warning("clock_skew", format!("the clock of peer {} is {by:.1} s {side} this one's", peer.name)));
     }
     found
+}
+
+/// A configuration that its peer could not take: it goes by an older one than its operator thinks.
+///
+/// `place` says where the file is wrong; where it is empty, nothing is.
+pub fn rejected(peer: &str, place: &str) -> Option<Warning> {
+    let message = || {
+        format!(
+            "peer {peer} could not take its changed configuration ({place}) and goes by the one it had; mend the file: \
+             `nexus config reload --dry-run` there says what is wrong"
+        )
+    };
+    (!place.is_empty()).then(|| Warning { code: "config_rejected", message: message(), peer: Some(peer.to_owned()) })
 }
 
 /// Peers that others hear of and we do not, each once.
@@ -89,6 +106,7 @@ mod tests {
             left: false,
             started: 0,
             policies: "p".to_owned(),
+            rejected: String::new(),
             clock_skew_ms: None,
             heard_at: Instant::now(),
             confirmed: true,
@@ -97,13 +115,16 @@ mod tests {
             unreachable: false,
             backends: Vec::new(),
             sees: Vec::new(),
+            ledger: None,
+            keys: None,
         }
     }
 
     fn codes(list: Vec<Peer>) -> Vec<(&'static str, Option<String>)> {
         let peers = Peers::new(list.into_iter().map(Arc::new).collect(), false);
         let me = PeerId::from_text("id-me");
-        let ours = Ours { id: &me, version: "1.0.0", policies: "p" };
+        let configured = Configured { policies: "p".to_owned(), rejected: String::new() };
+        let ours = Ours { id: &me, version: "1.0.0", name: "me", configured: &configured };
         let found = warnings(&peers, &ours, Instant::now(), &Config::default());
         found.into_iter().map(|warning| (warning.code, warning.peer)).collect()
     }
@@ -116,9 +137,15 @@ mod tests {
             Peer { version: "2.0.0".to_owned(), ..peer("a") },
             Peer { policies: "q".to_owned(), ..peer("b") },
             Peer { clock_skew_ms: Some(-2_001), ..peer("c") },
+            Peer { rejected: "routing.weights".to_owned(), ..peer("d") },
             Peer { confirmed: false, version: "3.0.0".to_owned(), ..peer("dead") },
         ];
-        let found = [("version_skew", seen("a")), ("policy_mismatch", seen("b")), ("clock_skew", seen("c"))];
+        let found = [
+            ("version_skew", seen("a")),
+            ("policy_mismatch", seen("b")),
+            ("clock_skew", seen("c")),
+            ("config_rejected", seen("d")),
+        ];
         assert_eq!(codes(odd), found);
     }
 

@@ -10,7 +10,7 @@ use quinn::VarInt;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::exchange::headers::goes_to_peers;
-use crate::exchange::{Cut, Endpoint, Hop, Objection, Order, Origin, Outcome, Refusal, Request, RequestId};
+use crate::exchange::{Cut, Endpoint, Hop, Objection, Order, Origin, Outcome, Payer, Refusal, Request, RequestId};
 use crate::fleet::{Load, PeerId, Tier, Zone};
 
 /// The version that is written. Readers take any head that they can parse.
@@ -43,6 +43,8 @@ pub(super) struct Head<'a> {
     id: Cow<'a, str>,
     #[serde(borrow)]
     asked: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "no_names")]
+    by: Cow<'a, [String]>,
     #[serde(borrow)]
     model: Cow<'a, str>,
     #[serde(borrow)]
@@ -62,6 +64,10 @@ pub(super) struct Head<'a> {
     zone: Zone,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     tier: Option<Tier>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    most: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    payer: Option<Payer>,
     #[serde(default, borrow)]
     headers: Vec<Field<'a>>,
     /// Bytes of the body that follows: a stream that ends early is not a shorter body.
@@ -112,6 +118,7 @@ impl<'a> Head<'a> {
             endpoint: request.endpoint,
             id: request.id.as_str().into(),
             asked: hop.asked.as_str().into(),
+            by: hop.by.as_slice().into(),
             model: hop.model.as_str().into(),
             backend: hop.backend.as_str().into(),
             hops_left: hop.hops_left,
@@ -123,6 +130,8 @@ impl<'a> Head<'a> {
             client: (&*request.client).into(),
             zone: hop.zone,
             tier: hop.tier,
+            most: hop.most,
+            payer: hop.payer.clone(),
             headers: outbound(&request.headers, goes_to_peers),
             body: request.body.len() as u64,
         }
@@ -147,6 +156,7 @@ impl<'a> Head<'a> {
         let hop = Hop {
             from,
             asked: self.asked.into_owned(),
+            by: self.by.into_owned(),
             model: self.model.into_owned(),
             backend: self.backend.into_owned(),
             hops_left: self.hops_left,
@@ -157,6 +167,8 @@ impl<'a> Head<'a> {
             last_resort: self.last_resort,
             zone: self.zone,
             tier: self.tier,
+            most: self.most,
+            payer: self.payer,
         };
         let headers = inbound(&self.headers, goes_to_peers);
         let model = self.endpoint.names_model_in_path().then(|| hop.asked.as_str().into());
@@ -166,7 +178,7 @@ impl<'a> Head<'a> {
             model,
             headers,
             body: Bytes::new(),
-            origin: Origin::Peer(hop),
+            origin: Origin::Peer(Box::new(hop)),
             client: self.client.chars().take(MAX_CLIENT).collect::<String>().into(),
             caller: None,
         })
@@ -175,6 +187,10 @@ impl<'a> Head<'a> {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn no_names(names: &[String]) -> bool {
+    names.is_empty()
 }
 
 fn is_zero(millis: &u64) -> bool {

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 
-use crate::config::{Config, Lookup, Secrets, Warning};
+use crate::access;
+use crate::config::{Config, Lookup, Origin, Secrets, Warning};
 use crate::fleet::BackendSpec;
 use crate::mesh;
+use crate::telemetry::Levels;
 
 /// All that a node is made from: the configuration, and what it only names.
 #[derive(Clone, Debug)]
@@ -15,6 +17,10 @@ pub struct Blueprint {
     pub backends: Vec<BackendSpec>,
     /// Who may ask and who may manage.
     pub secrets: Secrets,
+    /// Where the configuration can be read again, and written; `None`: nowhere.
+    pub origin: Option<Origin>,
+    /// The levels of the log of this process.
+    pub levels: Levels,
 }
 
 impl Blueprint {
@@ -26,7 +32,19 @@ impl Blueprint {
         let (backends, mut warnings) = config.backend_specs(lookup);
         let (secrets, more) = config.secrets(lookup).map_err(StartError::Secrets)?;
         warnings.extend(more);
-        Ok((Blueprint { config, backends, secrets }, warnings))
+        Ok((Blueprint { config, backends, secrets, origin: None, levels: Levels::default() }, warnings))
+    }
+
+    /// The same, for a node that reads its configuration again when it changes.
+    #[must_use]
+    pub fn from(self, origin: Origin) -> Self {
+        Blueprint { origin: Some(origin), ..self }
+    }
+
+    /// The same, with the log of the process.
+    #[must_use]
+    pub fn logging_by(self, levels: Levels) -> Self {
+        Blueprint { levels, ..self }
     }
 }
 
@@ -56,6 +74,9 @@ pub enum StartError {
     /// The identity of this node cannot be had.
     #[error(transparent)]
     Identity(#[from] mesh::IdentityError),
+    /// The clients' keys cannot be had.
+    #[error(transparent)]
+    Keys(#[from] access::OpenError),
     /// The mesh cannot start.
     #[error(transparent)]
     Mesh(#[from] mesh::StartError),

@@ -8,13 +8,17 @@ use futures_util::future::BoxFuture;
 use http::HeaderValue;
 use tokio::sync::watch;
 
+use crate::access::Ring;
 use crate::api;
+use crate::budget::{MeshKind, Treasury};
 use crate::discovery::Herald;
 use crate::env::Env;
 use crate::exchange::{Refusal, RefusalReason, Reply, Request, Serve, visited};
-use crate::gateway::Gateway;
+use crate::gateway::{Gateway, Traces};
 use crate::mesh::{self, Mesh};
 use crate::registry::{Registry, Whereabouts};
+use crate::telemetry::IsListed;
+use crate::telemetry::spans::Spans;
 
 /// The way from the mesh into the gateway. The gateway holds the mesh; were it held in turn, neither would ever go, nor
 /// the port and the data directory with them.
@@ -43,15 +47,30 @@ impl Serve for Door {
 /// The running node's way into another mesh.
 pub(super) struct Member {
     pub(super) mesh: Option<Mesh>,
+    pub(super) ring: Arc<Ring>,
     pub(super) herald: watch::Sender<Option<Herald>>,
     pub(super) mdns: bool,
+    pub(super) treasury: Option<Arc<Treasury>>,
 }
 
 impl api::Membership for Member {
-    fn join(&self, membership: mesh::Membership) -> BoxFuture<'_, Result<(), String>> {
+    fn join(&self, membership: mesh::Membership, made_here: bool) -> BoxFuture<'_, Result<(), String>> {
         Box::pin(async move {
             let Some(mesh) = &self.mesh else { return Err("the mesh is off on this node".to_owned()) };
             mesh.rejoin(membership).await.map_err(|error| error.to_string())?;
+            if let Some(treasury) = &self.treasury {
+                let kind = match super::money::kind_of(mesh) {
+                    MeshKind::Keyed { tag, invited, .. } => MeshKind::Keyed { tag, made_here, invited },
+                    alone => alone,
+                };
+                treasury.rejoin(kind);
+            }
+            if mesh.is_keyed() {
+                self.ring.await_other_mesh();
+            }
+            if made_here {
+                self.ring.settle();
+            }
             if self.mdns {
                 self.herald.send_replace(Some(herald_of(mesh)));
             }
@@ -62,6 +81,24 @@ impl api::Membership for Member {
 
 pub(super) fn herald_of(mesh: &Mesh) -> Herald {
     Herald { announcement: mesh.announcement(), id: mesh.myself().id, tag: mesh.mesh_tag() }
+}
+
+/// Whether some backend lists a model, here or at another peer, whatever state it is in.
+pub(super) fn is_listed(registry: &Arc<Registry>, mesh: Option<&Mesh>) -> IsListed {
+    let (registry, mesh) = (registry.clone(), mesh.cloned());
+    Box::new(move |model| {
+        let is_far = |mesh: &Mesh| {
+            let peers = mesh.peers();
+            let mut models = peers.list.iter().flat_map(|peer| &peer.backends).flat_map(|backend| &backend.models);
+            models.any(|known| known.id == model)
+        };
+        !registry.snapshot().offering(model).is_empty() || mesh.as_ref().is_some_and(is_far)
+    })
+}
+
+/// Who follows the traces of requests.
+pub(super) fn traces(spans: Option<&Arc<Spans>>) -> Option<Arc<dyn Traces>> {
+    spans.map(|spans| Arc::clone(spans) as Arc<dyn Traces>)
 }
 
 /// Machines get addresses late, and other ones: no system tells all programs of that in one way.

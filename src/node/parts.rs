@@ -9,6 +9,7 @@ use http::HeaderValue;
 use rand::RngExt;
 
 use super::StartError;
+use crate::access::Ring;
 use crate::api::ClientKeys;
 use crate::budget::price::Prices;
 use crate::config::{Config, Secrets};
@@ -18,6 +19,8 @@ use crate::gateway::Manner;
 use crate::mesh::{self, Identity, Mesh};
 use crate::registry::{Entry, Registry};
 use crate::route::Rules;
+use crate::telemetry::Counters;
+use crate::telemetry::spans::Spans;
 
 /// No machine that runs this program is older: 2024-01-01T00:00:00Z.
 const EARLIEST: Duration = Duration::from_secs(1_704_067_200);
@@ -64,30 +67,38 @@ pub(super) fn not_listening(address: SocketAddr, error: &std::io::Error) -> Star
     StartError::Listen(address, why)
 }
 
+/// Who this node is; `None` where the mesh is off.
+pub(super) fn identity(config: &Config, env: &Env) -> Result<Option<Identity>, StartError> {
+    let open = || Identity::open(Path::new(&config.data_dir), env);
+    Ok(config.mesh.enabled.then(open).transpose()?)
+}
+
 pub(super) async fn start_mesh(
     config: &Config,
     http: SocketAddr,
+    identity: Identity,
     registry: &Arc<Registry>,
+    ring: &Arc<Ring>,
+    treasury: &super::money::Slot,
     env: &Env,
-) -> Result<Option<Mesh>, StartError> {
-    if !config.mesh.enabled {
-        return Ok(None);
-    }
+) -> Result<Mesh, StartError> {
     let listen = match config.mesh.listen.rsplit_once(':') {
         Some((host, port)) => resolve(env, host, port.parse().unwrap_or(0)).await?,
         None => mesh::Config::usual_listen(http),
     };
-    let mine = registry.clone();
+    let (mine, ring) = (registry.clone(), ring.clone());
     let setup = mesh::Setup {
         config: config.mesh.clone(),
         listen,
-        identity: Identity::open(Path::new(&config.data_dir), env)?,
+        identity,
         peer_name: peer_name(config, env),
         version: env!("CARGO_PKG_VERSION"),
         policies: policies_hash(config),
         mine: Arc::new(move |keyed| mine.snapshot().entries.iter().filter_map(|entry| offer(entry, keyed)).collect()),
+        keys: Arc::new(move || ring.hash()),
+        ledger: super::money::told(treasury),
     };
-    Ok(Some(Mesh::start(setup, env.clone()).await?))
+    Ok(Mesh::start(setup, env.clone()).await?)
 }
 
 /// What other peers are told of a backend, if anything. The gateway asks the same before it serves them.
@@ -142,12 +153,15 @@ pub(super) fn manner(config: &Config, mesh: Option<&Mesh>, env: &Env) -> Manner 
     }
 }
 
-pub(super) fn client_keys(secrets: &Secrets) -> Result<Option<ClientKeys>, StartError> {
-    if secrets.client_keys.is_empty() {
-        return Ok(None);
+pub(super) fn counters(registry: &Arc<Registry>, mesh: Option<&Mesh>, spans: Option<&Spans>) -> Counters {
+    let counters = Counters::new(super::joints::is_listed(registry, mesh));
+    match spans {
+        Some(spans) => counters.and(spans.counts()),
+        None => counters,
     }
-    let keys = secrets.client_keys.iter().map(|key| (key.name.clone(), key.sha256, key.models.clone())).collect();
-    let keys =
-        ClientKeys::new(keys).map_err(|error| StartError::Secrets(format!("auth.client_keys: models: {error}")))?;
-    Ok(Some(keys))
+}
+
+pub(super) fn client_keys(secrets: &Secrets, ring: Arc<Ring>) -> Result<ClientKeys, StartError> {
+    ClientKeys::new(secrets.client_keys.clone(), ring)
+        .map_err(|error| StartError::Secrets(format!("auth.client_keys: models: {error}")))
 }

@@ -5,7 +5,7 @@
 mod config;
 mod line;
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::oneshot;
@@ -71,7 +71,25 @@ pub struct Queue<S> {
     line: Mutex<Line<S>>,
     // Beside the lock, so that whoever frees a slot need not take it while nobody waits.
     depth: AtomicUsize,
-    max_size: usize,
+    max_size: AtomicUsize,
+    entered: AtomicU64,
+    granted: AtomicU64,
+    late: AtomicU64,
+}
+
+/// What a queue has done since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// How many wait now.
+    pub depth: usize,
+    /// How many may.
+    pub max_size: usize,
+    /// How many have taken a place.
+    pub entered: u64,
+    /// How many were given a slot.
+    pub granted: u64,
+    /// How many gave up because none came in time.
+    pub late: u64,
 }
 
 /// A place in the queue; given up when dropped.
@@ -88,12 +106,41 @@ pub struct Place<S> {
 impl<S> Queue<S> {
     /// An empty queue in which `max_size` requests may wait.
     pub fn new(max_size: usize) -> Arc<Self> {
-        Arc::new(Queue { line: Mutex::new(Line::default()), depth: AtomicUsize::new(0), max_size })
+        Arc::new(Queue {
+            line: Mutex::new(Line::default()),
+            depth: AtomicUsize::new(0),
+            max_size: AtomicUsize::new(max_size),
+            entered: AtomicU64::new(0),
+            granted: AtomicU64::new(0),
+            late: AtomicU64::new(0),
+        })
+    }
+
+    /// From now on `max_size` requests may wait. Those that wait already stay.
+    pub fn resize(&self, max_size: usize) {
+        self.max_size.store(max_size, Ordering::Relaxed);
     }
 
     /// How many wait.
     pub fn depth(&self) -> usize {
         self.depth.load(Ordering::SeqCst)
+    }
+
+    /// What it has done.
+    pub fn counts(&self) -> Counts {
+        let count = |cell: &AtomicU64| cell.load(Ordering::Relaxed);
+        Counts {
+            depth: self.depth(),
+            max_size: self.max_size.load(Ordering::Relaxed),
+            entered: count(&self.entered),
+            granted: count(&self.granted),
+            late: count(&self.late),
+        }
+    }
+
+    /// A slot did not come in time.
+    pub fn was_late(&self) {
+        self.late.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many wait for this backend, among others perhaps.
@@ -109,11 +156,12 @@ impl<S> Queue<S> {
         let (grant, slot) = oneshot::channel();
         let mut line = self.line();
         let evicted = match line.len() {
-            depth if depth < self.max_size => None,
+            depth if depth < self.max_size.load(Ordering::Relaxed) => None,
             depth => Some(line.make_room(&wish).ok_or(Full { depth })?),
         };
         let Stand { rank, before, behind } = line.push(wish, grant);
         self.depth.store(line.len(), Ordering::SeqCst);
+        self.entered.fetch_add(1, Ordering::Relaxed);
         // Whoever gave way is woken by it: not under the lock.
         drop(line);
         drop(evicted);
@@ -130,7 +178,8 @@ impl<S> Queue<S> {
             self.depth.store(line.len(), Ordering::SeqCst);
             // A slot that nobody takes any more is freed, which offers it again: not under the lock.
             drop(line);
-            drop(grant.map(|grant| grant.send(slot)));
+            let taken = grant.is_some_and(|grant| grant.send(slot).is_ok());
+            self.granted.fetch_add(u64::from(taken), Ordering::Relaxed);
         }
     }
 

@@ -75,6 +75,7 @@ struct Meter {
     // Bits of an f32; zero means "none yet".
     tokens_per_second: AtomicU32,
     withdrawn: AtomicBool,
+    draining: AtomicBool,
 }
 
 /// Every slot of a backend is taken.
@@ -209,7 +210,7 @@ impl Entry {
 
     /// Whether it is worth waiting for: it is still ours, and no check says that it cannot serve.
     pub fn is_there(&self) -> bool {
-        let down = matches!(self.condition.load().status, Status::Unhealthy | Status::Draining);
+        let down = matches!(self.status(), Status::Unhealthy | Status::Draining);
         !down && !self.gone.is_cancelled()
     }
 
@@ -269,6 +270,20 @@ impl Entry {
         self.check_now.notify_one();
     }
 
+    /// Whether somebody wants it to finish what it has and take no more.
+    pub fn is_draining(&self) -> bool {
+        self.meter.draining.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn set_draining(&self, draining: bool) {
+        self.meter.draining.store(draining, Ordering::SeqCst);
+    }
+
+    /// How it is, as its checks have found it, unless it drains.
+    pub fn status(&self) -> Status {
+        if self.is_draining() { Status::Draining } else { self.condition.load().status }
+    }
+
     /// What it is and how it is.
     pub fn about(&self) -> BackendAbout {
         let endpoint = self.endpoint.load();
@@ -278,7 +293,7 @@ impl Entry {
             zone: self.spec.zone,
             tier: self.spec.tier,
             priority: self.spec.priority,
-            status: self.condition.load().status,
+            status: self.status(),
             suspect: self.is_withdrawn() || self.keeps_away_from_all(),
             endpoint: endpoint.text.clone(),
             near: endpoint.near,

@@ -4,6 +4,7 @@
 mod abroad;
 mod breaker;
 mod breakers;
+mod change;
 mod endpoint;
 mod entry;
 mod knee;
@@ -220,7 +221,7 @@ impl Snapshot {
 
     /// How many answer their checks.
     pub fn healthy(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.condition().status == Status::Healthy).count()
+        self.entries.iter().filter(|entry| entry.status() == Status::Healthy).count()
     }
 }
 

@@ -21,6 +21,9 @@ const NEAR: f64 = 1.1;
 /// So are guesses this close, in milliseconds: nobody notices, and nobody measures it.
 const SAME_MS: f64 = 50.0;
 
+/// What an answer of a place that costs is worth less while money is short.
+const AVOIDED: f64 = 2.0;
+
 /// A prompt this long is worth holding on to, in bytes of canonical text.
 const WORTH_HOLDING: u64 = 1024;
 
@@ -33,7 +36,7 @@ pub(super) fn rank<'w>(candidates: Vec<&'w Candidate>, intent: &Intent, dice: &m
     let mut timed: Vec<(f64, Timed<'w>)> = candidates
         .into_iter()
         .map(|candidate| (candidate, estimator.of(candidate)))
-        .map(|timed| (cost(&timed.1), timed))
+        .map(|timed| (cost(&timed.1) * if intent.avoids(timed.0) { AVOIDED } else { 1.0 }, timed))
         .collect();
     // A model is loaded in one place at a time: who comes meanwhile waits for that one.
     let is_loading = timed.iter().any(|(_, (candidate, _))| candidate.residency == Residency::Loading);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::{Tier, Zone};
+use crate::fleet::{Amend, Tier, Zone};
 
 /// `[routing]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -137,6 +137,51 @@ impl Privacy {
         match self {
             Privacy::Unrestricted => Zone::Open,
             Privacy::Restricted => Zone::Restricted,
+        }
+    }
+}
+
+/// How the policy of a pattern is to change, as a manager says it. What is not named stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PolicyChange {
+    /// The zone that is demanded; the same as `privacy`, in the word of backends.
+    pub zone: Amend<Zone>,
+    /// `restricted` or `unrestricted`.
+    pub privacy: Amend<Privacy>,
+    /// The lowest tier that may answer.
+    #[serde(alias = "tier")]
+    pub min_tier: Amend<Tier>,
+    /// The most that one request may cost, in USD.
+    pub max_cost_per_request: Amend<f64>,
+    /// Whether the fallback chain may be used.
+    pub fallback_allowed: Amend<bool>,
+}
+
+impl PolicyChange {
+    /// The same for whoever says all that is to hold: what is not named is taken away.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        PolicyChange {
+            zone: Amend::Keep,
+            privacy: self.privacy().or_clear(),
+            min_tier: self.min_tier.or_clear(),
+            max_cost_per_request: self.max_cost_per_request.or_clear(),
+            fallback_allowed: self.fallback_allowed.or_clear(),
+        }
+    }
+
+    /// What zone and privacy say together. Where they differ, the stricter counts.
+    pub fn privacy(&self) -> Amend<Privacy> {
+        let of_zone = match self.zone {
+            Amend::Keep => Amend::Keep,
+            Amend::Clear => Amend::Clear,
+            Amend::Set(Zone::Restricted) => Amend::Set(Privacy::Restricted),
+            Amend::Set(Zone::Open) => Amend::Set(Privacy::Unrestricted),
+        };
+        match (of_zone, self.privacy) {
+            (Amend::Set(Privacy::Restricted), _) | (_, Amend::Keep) => of_zone,
+            (_, named) => named,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What was asked, as far as routing goes by it. It names no backend and knows none.
 
+use super::money::{Fee, Money};
+use super::world::Candidate;
 use crate::env::Dice;
 use crate::exchange::Endpoint;
 use crate::fleet::{Needs, Tier, Zone};
@@ -17,10 +19,21 @@ pub struct Intent {
     pub mode: TierMode,
     /// What the entry peer demanded, for a request that was forwarded. No mode softens it.
     pub floors: Option<Floors>,
+    /// What the entry peer's policies let it cost at most, for a request that was forwarded: billionths of a USD.
+    pub most: Option<u64>,
+    /// What is left to spend; `None` = there is no limit.
+    pub money: Option<Money>,
     /// Whether the request may go on to another peer.
     pub may_hop: bool,
     /// Whether other models may answer.
     pub may_fall_back: bool,
+}
+
+impl Intent {
+    /// Whether a place costs, and money is short.
+    pub(super) fn avoids(&self, candidate: &Candidate) -> bool {
+        candidate.fee != Fee::Free && self.money.is_some_and(|money| money.is_short)
+    }
 }
 
 /// The beginning of a prompt, as far as routing goes by it.

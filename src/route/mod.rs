@@ -11,15 +11,18 @@ mod alias;
 mod config;
 mod estimate;
 mod intent;
+mod money;
 mod plan;
 mod policy;
 mod rejection;
 mod rules;
 mod score;
 mod silence;
+mod single;
 mod stage;
 mod strategy;
 mod verdict;
+mod weaker;
 mod world;
 
 #[cfg(test)]
@@ -29,12 +32,16 @@ mod tests;
 
 pub use affinity::seat;
 pub use alias::MAX_STEPS;
-pub use config::{Config, Policy, Privacy, Strategy, Weights};
+pub use config::{Config, Policy, PolicyChange, Privacy, Strategy, Weights};
 pub use estimate::Estimate;
 pub use intent::{Chance, Floors, Intent, Prompt, TierMode};
+pub use money::{Fee, Money};
 pub use plan::{Plan, Step, plan};
+pub use policy::covers;
 pub use rejection::{Capability, Rejection, Rule, Why};
 pub use rules::{Chain, Problem, Rules};
 pub use score::Score;
-pub use verdict::{MAX_DETAILS, Verdict};
+pub use single::objections;
+pub use verdict::{MAX_DETAILS, Verdict, rejection_details, rejection_summary};
+pub use weaker::{Turned, turned, weakened};
 pub use world::{Candidate, Offer, Place, World};

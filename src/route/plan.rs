@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::estimate::Estimate;
 use super::intent::{Chance, Floors, Intent, TierMode};
-use super::policy::Demand;
+use super::money::Fee;
+use super::policy::{Demand, least};
 use super::rejection::{Rejection, Rule, Why};
 use super::score::Score;
 use super::strategy::{self, Ranked};
@@ -65,6 +66,12 @@ pub struct Step {
     pub zone: Zone,
     /// What the owner must hold to when the step leads to another peer.
     pub floors: Floors,
+    /// What the call may cost there.
+    pub fee: Fee,
+    /// What the policies let it cost at most, in billionths of a USD.
+    pub most: Option<u64>,
+    /// How old the news were that it was ranked by; `None` = our own.
+    pub fact_age: Option<Duration>,
 }
 
 impl Plan {
@@ -79,6 +86,7 @@ struct Member<'w> {
     model: &'w Arc<str>,
     fallback: bool,
     floors: Floors,
+    own: Demand,
     kept: Vec<&'w Candidate>,
     /// Nothing speaks against these but that their tier is lower than policies want.
     below: Vec<&'w Candidate>,
@@ -104,7 +112,7 @@ pub fn plan(intent: &Intent, chain: &Chain, rules: &Rules, world: &World, chance
             steps.extend(ranked.into_iter().map(|ranked| step(member, ranked, rules)));
         }
     } else {
-        rejections.extend(members.iter().flat_map(too_low));
+        rejections.extend(members.iter().flat_map(|member| too_low(member, rules)));
     }
     fall_back_before_waiting(&mut steps);
     if let [only] = &mut steps[..] {
@@ -149,15 +157,26 @@ fn members<'w>(
     for (index, model) in models.enumerate() {
         let Some(offer) = world.offer(model) else { continue };
         let fallback = index > 0;
-        let own = if fallback { demand.and(rules.demand_of(model)) } else { demand };
+        let own = if fallback { demand.and(rules.demand_of_fallback(chain, model)) } else { demand };
         let floors = own.floors.stricter(entry);
-        let mut member = Member { model: &offer.model, fallback, floors, kept: Vec::new(), below: Vec::new() };
+        let (kept, below) = (Vec::new(), Vec::new());
+        let mut member = Member { model: &offer.model, fallback, floors, own, kept, below };
         for candidate in &offer.candidates {
             let floors = floors_there(floors, model, candidate, rules);
+            let most = least(intent.most, most_there(own, model, candidate, rules));
+            let dear = || stage::budget::objection(candidate, intent.money, most);
             match stage::objection(candidate, intent, floors) {
+                None | Some(Why::BelowTier { .. }) if dear().is_some() => {
+                    let qualifies = stage::allows(candidate, floors);
+                    let reject = |why| Rejection { qualifies, ..reject(&member, candidate, why) };
+                    rejections.extend(dear().map(reject));
+                }
                 None => member.kept.push(candidate),
                 Some(Why::BelowTier { .. }) if Some(candidate.tier) >= entry.tier => member.below.push(candidate),
-                Some(why) => rejections.push(reject(&member, candidate, why)),
+                Some(why) => {
+                    let qualifies = stage::allows(candidate, floors);
+                    rejections.push(Rejection { qualifies, ..reject(&member, candidate, why) });
+                }
             }
         }
         members.push(member);
@@ -166,13 +185,23 @@ fn members<'w>(
 }
 
 fn reject(member: &Member<'_>, candidate: &Candidate, why: Why) -> Rejection {
-    Rejection { place: candidate.place.clone(), model: member.model.clone(), why }
+    Rejection {
+        place: candidate.place.clone(),
+        model: member.model.clone(),
+        why,
+        zone: candidate.effective_zone(),
+        tier: candidate.tier,
+        qualifies: false,
+        serves_flexible: false,
+    }
 }
 
-fn too_low<'a>(member: &'a Member<'_>) -> impl Iterator<Item = Rejection> + 'a {
+/// Those of a lower tier, which nothing else speaks against.
+fn too_low<'a>(member: &'a Member<'_>, rules: &'a Rules) -> impl Iterator<Item = Rejection> + 'a {
     member.below.iter().filter_map(|candidate| {
-        let wanted = member.floors.tier?;
-        Some(reject(member, candidate, Why::BelowTier { has: candidate.tier, wanted }))
+        let wanted = floors_there(member.floors, member.model, candidate, rules).tier?;
+        let why = Why::BelowTier { has: candidate.tier, wanted };
+        Some(Rejection { serves_flexible: true, ..reject(member, candidate, why) })
     })
 }
 
@@ -181,6 +210,14 @@ fn floors_there(floors: Floors, model: &str, candidate: &Candidate, rules: &Rule
     match candidate.model.id == model {
         true => floors,
         false => floors.stricter(rules.demand_of(&candidate.model.id).floors),
+    }
+}
+
+/// What its policies let one request cost there, by every name it has.
+fn most_there(own: Demand, model: &str, candidate: &Candidate, rules: &Rules) -> Option<u64> {
+    match candidate.model.id == model {
+        true => own.most,
+        false => least(own.most, rules.demand_of(&candidate.model.id).most),
     }
 }
 
@@ -205,5 +242,8 @@ fn step(member: &Member<'_>, ranked: Ranked<'_>, rules: &Rules) -> Step {
         downgraded,
         zone: candidate.effective_zone(),
         floors: Floors { zone: floors.zone, tier },
+        fee: candidate.fee,
+        most: most_there(member.own, member.model, candidate, rules),
+        fact_age: candidate.fact_age,
     }
 }

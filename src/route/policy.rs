@@ -84,17 +84,21 @@ impl Unnamed {
 pub(super) struct Demand {
     pub(super) floors: Floors,
     pub(super) fallback_allowed: bool,
+    /// What one request may cost at most, in billionths of a USD.
+    pub(super) most: Option<u64>,
 }
 
 impl Demand {
     /// Nothing is demanded.
-    pub(super) const NONE: Demand = Demand { floors: Floors { zone: Zone::Open, tier: None }, fallback_allowed: true };
+    pub(super) const NONE: Demand =
+        Demand { floors: Floors { zone: Zone::Open, tier: None }, fallback_allowed: true, most: None };
 
     /// Both at once: of each the stricter.
     pub(super) fn and(self, other: Demand) -> Demand {
         Demand {
             floors: self.floors.stricter(other.floors),
             fallback_allowed: self.fallback_allowed && other.fallback_allowed,
+            most: least(self.most, other.most),
         }
     }
 }
@@ -132,6 +136,26 @@ impl Policies {
     }
 }
 
+/// Whether every model that `pattern` matches is matched by `wide` as well. Where that is not plain to see, it says no.
+pub fn covers(wide: &str, pattern: &str) -> bool {
+    const WILD: [char; 2] = ['*', '?'];
+    const OTHER: [char; 3] = ['[', '{', '\\'];
+    if wide == pattern || wide.trim_start_matches('*').is_empty() && !wide.is_empty() {
+        return true;
+    }
+    let Ok(matcher) = glob(wide) else { return false };
+    if !pattern.contains(WILD) && !pattern.contains(OTHER) {
+        return matcher.is_match(pattern);
+    }
+    if wide.contains(OTHER) || pattern.contains(OTHER) {
+        return false;
+    }
+    // A letter that no name has is matched by a wildcard alone; as many as none, one, and more than `wide` has room for.
+    let strange = |times: usize| "\u{e000}".repeat(times);
+    let named = |times| pattern.replace('?', &strange(1)).replace('*', &strange(times));
+    [0, 1, wide.len() + 1].into_iter().all(|times| matcher.is_match(named(times)))
+}
+
 fn glob(pattern: &str) -> Result<GlobMatcher, String> {
     if pattern.is_empty() {
         return Err("is empty: use `*` for every model".to_owned());
@@ -144,7 +168,19 @@ fn demand(policy: &Policy) -> Demand {
     Demand {
         floors: Floors { zone: policy.privacy.zone(), tier: policy.min_tier },
         fallback_allowed: policy.fallback_allowed,
+        most: policy.max_cost_per_request.map(nanos),
     }
+}
+
+/// The smaller of two limits, where there are any.
+pub(super) fn least(one: Option<u64>, other: Option<u64>) -> Option<u64> {
+    one.into_iter().chain(other).min()
+}
+
+/// Billionths of a USD, rounded down.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "the cast saturates, and NaN is 0")]
+fn nanos(usd: f64) -> u64 {
+    (usd * 1e9) as u64
 }
 
 #[cfg(test)]
@@ -207,6 +243,36 @@ mod tests {
         assert!(!policies.demand("x/deep/name").fallback_allowed);
         assert_eq!(policies.demand("other"), Demand::NONE);
         assert_eq!(policies.demand(""), Demand::NONE);
+    }
+
+    #[test]
+    fn a_wider_pattern_covers_a_narrower_one() {
+        for (wide, pattern) in [
+            ("*", "secret-*"),
+            ("*", "a[bc]"),
+            ("**", "*"),
+            ("s*", "secret-*"),
+            ("s*", "secret"),
+            ("a[bc]", "ab"),
+            ("?*", "*?"),
+            ("*-?b", "code-7b"),
+            ("x", "x"),
+        ] {
+            assert!(covers(wide, pattern), "{wide} {pattern}");
+        }
+        for (wide, pattern) in [
+            ("secret-*", "*"),
+            ("secret-*", "s*"),
+            ("", "a"),
+            ("?", "*"),
+            ("*?", "*"),
+            ("a?", "a*"),
+            ("[!x]*", "?b"),
+            ("a[bc]", "a?"),
+            ("[", "a"),
+        ] {
+            assert!(!covers(wide, pattern), "{wide} {pattern}");
+        }
     }
 
     #[test]

@@ -16,6 +16,14 @@ pub struct Rejection {
     pub model: Arc<str>,
     /// Why not.
     pub why: Why,
+    /// Where prompts sent to it may be read.
+    pub zone: Zone,
+    /// How capable it is.
+    pub tier: Tier,
+    /// It is of the zone and the tier that are demanded.
+    pub qualifies: bool,
+    /// It would serve if the client allowed a lower tier.
+    pub serves_flexible: bool,
 }
 
 /// Which part of routing left a place out, by the word that clients read as `reconciler`.
@@ -25,6 +33,8 @@ pub enum Rule {
     Privacy,
     /// How capable the backend must be.
     Tier,
+    /// What it may cost.
+    Budget,
     /// What the backend is doing: draining, loading.
     Lifecycle,
     /// Whether it works and can do what is asked.
@@ -32,11 +42,15 @@ pub enum Rule {
 }
 
 impl Rule {
+    /// Every one of them.
+    pub const ALL: [Rule; 5] = [Rule::Privacy, Rule::Tier, Rule::Budget, Rule::Lifecycle, Rule::Scheduler];
+
     /// The word of JSON, headers and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Rule::Privacy => "privacy",
             Rule::Tier => "tier",
+            Rule::Budget => "budget",
             Rule::Lifecycle => "lifecycle",
             Rule::Scheduler => "scheduler",
         }
@@ -44,7 +58,7 @@ impl Rule {
 
     /// Whether the operator's policies say no, where the place itself could have served.
     pub fn is_policy(self) -> bool {
-        matches!(self, Rule::Privacy | Rule::Tier)
+        matches!(self, Rule::Privacy | Rule::Tier | Rule::Budget)
     }
 }
 
@@ -70,6 +84,26 @@ pub enum Why {
         /// The tier that is demanded.
         wanted: Tier,
     },
+    /// The budget of the month is used up.
+    UsedUp,
+    /// It costs, and nobody here knows yet which client keys there are.
+    Stranger,
+    /// It may cost more than is left of the budget. In billionths of a USD.
+    Short {
+        /// What it may cost.
+        needed: u64,
+        /// What is left.
+        left: u64,
+    },
+    /// It may cost more than a policy lets one request cost. In billionths of a USD.
+    TooDear {
+        /// What it may cost.
+        needed: u64,
+        /// What the policy lets it cost.
+        most: u64,
+    },
+    /// Nobody knows what it costs, and what it costs matters.
+    NoPrice,
 }
 
 /// Something a request needs a model to be able to do.
@@ -111,6 +145,7 @@ impl Rejection {
         match self.why {
             Why::Open | Why::Untrusted => Rule::Privacy,
             Why::BelowTier { .. } => Rule::Tier,
+            Why::UsedUp | Why::Stranger | Why::Short { .. } | Why::TooDear { .. } | Why::NoPrice => Rule::Budget,
             Why::Unusable(Status::Draining) => Rule::Lifecycle,
             Why::NoEndpoint | Why::Lacks(_) | Why::Unusable(_) | Why::NeedsHop => Rule::Scheduler,
         }
@@ -119,6 +154,11 @@ impl Rejection {
     /// Why, as a sentence without a full stop.
     pub fn reason(&self) -> String {
         self.why.to_string()
+    }
+
+    /// Whether nobody knows yet what whoever asks may spend.
+    pub fn is_of_a_stranger(&self) -> bool {
+        matches!(self.why, Why::Stranger)
     }
 
     /// What could be done about it.
@@ -135,9 +175,25 @@ impl Rejection {
             Why::NeedsHop => "Send the request to a peer that reaches the backend itself".to_owned(),
             Why::Open => "Add a backend of zone 'restricted' that has this model, or relax the policy".to_owned(),
             Why::Untrusted => "Close the mesh with a key (nexus mesh invite) and let this peer join".to_owned(),
+            Why::UsedUp => "Wait for the next month, raise 'monthly_limit_usd', or use a local model".to_owned(),
+            Why::Stranger => {
+                "Wait until this node has met a peer of its mesh, run 'nexus budget found' where it is the first of \
+                              them, or use a local model"
+                    .to_owned()
+            }
+            Why::Short { .. } => {
+                "Send a smaller 'max_tokens', raise 'monthly_limit_usd', or use a local model".to_owned()
+            }
+            Why::TooDear { .. } => {
+                "Send a smaller 'max_tokens', raise 'max_cost_per_request', or use a local model".to_owned()
+            }
+            Why::NoPrice => "Add its price to [prices] in the configuration, or use another model".to_owned(),
             Why::BelowTier { wanted, .. } => {
-                let wanted = wanted.get();
-                format!("Add a backend of tier {wanted} or higher, or send 'X-Nexus-Flexible: true'")
+                let add = format!("Add a backend of tier {} or higher", wanted.get());
+                match self.serves_flexible {
+                    true => format!("{add}, or send 'X-Nexus-Flexible: true' to be served by tier {}", self.tier.get()),
+                    false => add,
+                }
             }
         }
     }
@@ -156,12 +212,29 @@ impl fmt::Display for Why {
             Why::Unusable(status) => write!(f, "The backend is {}", status.as_str()),
             Why::NeedsHop => f.write_str("The backend is at another peer and the request has no hop left"),
             Why::Open => write!(f, "The backend is in zone '{}' and '{}' is required", Zone::Open, Zone::Restricted),
+            Why::UsedUp => f.write_str("The budget of this month is used up"),
+            Why::Stranger => f.write_str(
+                "The model costs, and this node does not know the client keys of its mesh yet, nor what they may spend",
+            ),
+            Why::Short { needed, left } => {
+                write!(f, "The request may cost {} USD and {} USD of the budget are left", usd(*needed), usd(*left))
+            }
+            Why::TooDear { needed, most } => {
+                write!(f, "The request may cost {} USD and the policy allows {} USD", usd(*needed), usd(*most))
+            }
+            Why::NoPrice => f.write_str("What the model costs is not known, and a limit holds"),
             Why::Untrusted => f.write_str("The backend is at a peer of an open mesh, which proves nothing of itself"),
             Why::BelowTier { has, wanted } => {
                 write!(f, "The backend is of tier {} and {} is required", has.get(), wanted.get())
             }
         }
     }
+}
+
+/// An amount for people: four decimals are not enough for what is cheap.
+#[expect(clippy::cast_precision_loss, reason = "for people")]
+fn usd(nanos: u64) -> String {
+    format!("{:.6}", nanos as f64 / 1e9)
 }
 
 fn list(missing: &[Capability]) -> String {

@@ -37,12 +37,37 @@ pub struct Chain {
     pub steps: Vec<(String, String)>,
     /// The models that may answer instead, resolved; neither `resolved` nor one of them twice.
     pub fallbacks: Vec<String>,
+    /// For each fallback whose configuration goes by other names, these names: their policies hold for it as well.
+    pub ways: Vec<(String, Vec<String>)>,
 }
 
 impl Chain {
-    /// The chain of a request that another peer forwards: it has settled which model is to answer.
-    pub fn settled(asked: impl Into<String>, model: impl Into<String>) -> Self {
-        Chain { asked: asked.into(), resolved: model.into(), steps: Vec::new(), fallbacks: Vec::new() }
+    /// The chain of a request that another peer forwards: it has settled which model is to answer. `by` are the names on
+    /// the way from the one to the other.
+    pub fn settled(asked: impl Into<String>, by: &[String], model: impl Into<String>) -> Self {
+        let asked = asked.into();
+        let steps = by.iter().map(|name| (asked.clone(), name.clone())).collect();
+        Chain { asked, resolved: model.into(), steps, fallbacks: Vec::new(), ways: Vec::new() }
+    }
+
+    /// The names on the way from the one that was asked for to `model` of the chain and to `served`, what its place calls
+    /// it: those two ends are not among them.
+    pub fn names_between(&self, model: &str, served: &str) -> Vec<String> {
+        let aliases = self.steps.iter().map(|(_, to)| to.as_str());
+        let names = aliases.chain([&*self.resolved]).chain(self.way_to(model)).chain([model]);
+        let mut between: Vec<String> = Vec::new();
+        for name in names.filter(|name| *name != self.asked && *name != served) {
+            if !between.iter().any(|known| known == name) {
+                between.push(name.to_owned());
+            }
+        }
+        between
+    }
+
+    /// The names by which a fallback is configured.
+    fn way_to(&self, fallback: &str) -> impl Iterator<Item = &str> {
+        let names = self.ways.iter().filter(move |(model, _)| model == fallback).flat_map(|(_, names)| names);
+        names.map(String::as_str)
     }
 
     /// Every model that may answer, best first.
@@ -94,14 +119,20 @@ impl Rules {
     /// through aliases themselves.
     pub fn chain(&self, asked: &str) -> Chain {
         let (resolved, steps) = self.aliases.resolve(asked);
-        let mut fallbacks: Vec<String> = Vec::new();
+        let (mut fallbacks, mut ways): (Vec<String>, Vec<_>) = (Vec::new(), Vec::new());
         for name in self.fallbacks.get(&resolved).into_iter().flatten() {
-            let (model, _) = self.aliases.resolve(name);
-            if model != resolved && !fallbacks.contains(&model) {
+            let (model, way) = self.aliases.resolve(name);
+            if model == resolved {
+                continue;
+            }
+            if !way.is_empty() {
+                ways.push((model.clone(), way.into_iter().map(|(from, _)| from).collect()));
+            }
+            if !fallbacks.contains(&model) {
                 fallbacks.push(model);
             }
         }
-        Chain { asked: asked.to_owned(), resolved, steps, fallbacks }
+        Chain { asked: asked.to_owned(), resolved, steps, fallbacks, ways }
     }
 
     /// What is demanded of whatever serves a request for `chain.asked`: the policies of every name on the way to the
@@ -111,9 +142,14 @@ impl Rules {
         names.fold(self.policies.demand(&chain.asked), |all, name| all.and(self.policies.demand(name)))
     }
 
-    /// What the policy of one member of the chain demands besides.
+    /// What the policy of one name demands besides.
     pub(super) fn demand_of(&self, model: &str) -> Demand {
         self.policies.demand(model)
+    }
+
+    /// What the policies of a fallback of the chain demand besides: of its own name and of those that lead to it.
+    pub(super) fn demand_of_fallback(&self, chain: &Chain, model: &str) -> Demand {
+        chain.way_to(model).fold(self.policies.demand(model), |all, name| all.and(self.policies.demand(name)))
     }
 }
 

@@ -19,6 +19,11 @@ pub struct Score {
 }
 
 impl Score {
+    /// Half of it, for a place that costs while money is short.
+    pub(super) fn halved(self) -> Self {
+        Score { total: self.total / 2, ..self }
+    }
+
     /// Scores `candidate`, whose first byte is slow from `slow_from_ms` on (0 = never). What nobody measured counts as
     /// fast.
     pub(super) fn of(candidate: &Candidate, weights: Weights, slow_from_ms: u32) -> Self {

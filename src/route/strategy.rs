@@ -38,7 +38,7 @@ pub(super) fn rank<'w>(
     }
     let estimator = Estimator::new(intent, candidates.clone().into_iter());
     let scored = match rules.strategy {
-        Strategy::Smart => smart(candidates, rules),
+        Strategy::Smart => smart(candidates, rules, intent),
         Strategy::RoundRobin => unscored(rotate(candidates, chance.turn)),
         Strategy::PriorityOnly => unscored(priority_only(candidates)),
         Strategy::Random | Strategy::Adaptive => {
@@ -81,10 +81,13 @@ fn unscored(candidates: Vec<&Candidate>) -> Vec<Scored<'_>> {
 }
 
 /// The higher score first; of equals this peer's own, then the one with less pending, then by name.
-fn smart<'w>(candidates: Vec<&'w Candidate>, rules: &Rules) -> Vec<Scored<'w>> {
+fn smart<'w>(candidates: Vec<&'w Candidate>, rules: &Rules, intent: &Intent) -> Vec<Scored<'w>> {
     let mut scored: Vec<(&Candidate, Score)> = candidates
         .into_iter()
-        .map(|candidate| (candidate, Score::of(candidate, rules.weights, rules.slow_from_ms)))
+        .map(|candidate| {
+            let score = Score::of(candidate, rules.weights, rules.slow_from_ms);
+            (candidate, if intent.avoids(candidate) { score.halved() } else { score })
+        })
         .collect();
     scored.sort_by_key(|(candidate, score)| (Reverse(score.total), !candidate.place.is_here(), candidate.pending()));
     scored.into_iter().map(|(candidate, score)| (candidate, Some(score))).collect()

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Candidate, Chain, Chance, Config, Intent, Offer, Place, Plan, Rules, World, plan};
+use super::{Candidate, Chain, Chance, Config, Fee, Intent, Offer, Place, Plan, Rules, World, plan};
 use crate::env::Seed;
 use crate::fleet::{Kind, Load, Model, Pace, PeerId, Residency, Status, Tier, Zone};
 
@@ -25,6 +25,7 @@ pub(super) fn candidate(name: &str, zone: Zone, tier_of: u8) -> Candidate {
         seat: super::seat(None, name),
         fact_age: None,
         trusted: true,
+        fee: Fee::Free,
     }
 }
 

@@ -81,9 +81,10 @@ impl Plan {
         Some(words)
     }
 
-    /// The `context` of a 503: each reason, who is there, and what is demanded.
-    pub fn context(&self) -> Value {
-        let reasons: Vec<Value> = self.rejections.iter().map(reason).collect();
+    /// The `context` of a 503: each reason, who is there, what is demanded, and who would meet it but for something else.
+    /// `here` is what this peer is called.
+    pub fn context(&self, here: &str) -> Value {
+        let reasons: Vec<Value> = self.rejections.iter().map(|rejection| reason(rejection, here)).collect();
         let well = |rejection: &&Rejection| !matches!(rejection.why, Why::Unusable(_));
         let mut available: Vec<&str> =
             self.rejections.iter().filter(well).map(|rejection| &**rejection.place.backend()).collect();
@@ -96,6 +97,10 @@ impl Plan {
         if self.zone == Zone::Restricted {
             context["privacy_zone_required"] = self.zone.as_str().into();
         }
+        if self.tier.is_some() || self.zone == Zone::Restricted {
+            let qualified = self.rejections.iter().filter(|rejection| rejection.qualifies);
+            context["would_satisfy"] = qualified.map(|rejection| qualified_place(rejection, here)).collect();
+        }
         context
     }
 
@@ -106,47 +111,59 @@ impl Plan {
         rules.dedup();
         rules.into_iter().map(Rule::as_str).collect::<Vec<_>>().join(", ")
     }
-
-    /// The value of `x-nexus-rejection-reasons`, for a 503 by policy only.
-    pub fn rejection_reasons(&self) -> String {
-        let mut places: Vec<&super::Place> = Vec::new();
-        for rejection in &self.rejections {
-            if !places.contains(&&rejection.place) {
-                places.push(&rejection.place);
-            }
-        }
-        format!("{} agents rejected by {}", places.len(), self.rejected_by())
-    }
-
-    /// The value of `x-nexus-rejection-details`: a JSON array of as many reasons as [`MAX_DETAILS`] bytes hold, in
-    /// ASCII.
-    pub fn rejection_details(&self) -> String {
-        let mut details = String::from("[");
-        for rejection in &self.rejections {
-            let reason = ascii(&reason(rejection).to_string());
-            let comma = if details.len() > 1 { "," } else { "" };
-            if details.len() + comma.len() + reason.len() + 1 > MAX_DETAILS {
-                break;
-            }
-            details.push_str(comma);
-            details.push_str(&reason);
-        }
-        details.push(']');
-        details
-    }
 }
 
-fn reason(rejection: &Rejection) -> Value {
-    let mut reason = json!({
+/// The value of `x-nexus-rejection-reasons`, for a 503 by policy only, from the reasons of its context.
+pub fn rejection_summary(reasons: &[Value]) -> String {
+    let (mut places, mut rules) = (Vec::new(), Vec::new());
+    for reason in reasons {
+        let place = (&reason["agent_id"], &reason["peer"]);
+        if !places.contains(&place) {
+            places.push(place);
+        }
+        let rule = reason["reconciler"].as_str().unwrap_or_default();
+        if !rules.contains(&rule) {
+            rules.push(rule);
+        }
+    }
+    format!("{} agents rejected by {}", places.len(), rules.join(", "))
+}
+
+/// The value of `x-nexus-rejection-details`: a JSON array of as many reasons as [`MAX_DETAILS`] bytes hold, in ASCII.
+pub fn rejection_details(reasons: &[Value]) -> String {
+    let mut details = String::from("[");
+    for reason in reasons {
+        let reason = ascii(&reason.to_string());
+        let comma = if details.len() > 1 { "," } else { "" };
+        if details.len() + comma.len() + reason.len() + 1 > MAX_DETAILS {
+            break;
+        }
+        details.push_str(comma);
+        details.push_str(&reason);
+    }
+    details.push(']');
+    details
+}
+
+fn reason(rejection: &Rejection, here: &str) -> Value {
+    json!({
         "agent_id": &**rejection.place.backend(),
+        "peer": rejection.place.peer_name().map_or(here, |peer| peer),
         "reconciler": rejection.rule().as_str(),
         "reason": rejection.reason(),
         "suggested_action": rejection.suggested_action(),
-    });
-    if let Some(peer) = rejection.place.peer_name() {
-        reason["peer"] = (**peer).into();
-    }
-    reason
+    })
+}
+
+fn qualified_place(rejection: &Rejection, here: &str) -> Value {
+    json!({
+        "agent_id": &**rejection.place.backend(),
+        "peer": rejection.place.peer_name().map_or(here, |peer| peer),
+        "model": &*rejection.model,
+        "tier": rejection.tier.get(),
+        "zone": rejection.zone.as_str(),
+        "reason": rejection.reason(),
+    })
 }
 
 /// JSON with every character beyond ASCII as an escape, as headers want it.

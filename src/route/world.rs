@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::money::Fee;
 use crate::fleet::{Kind, Load, Model, Pace, PeerId, Residency, Status, Tier, Zone};
 
 /// Who offers the models of one chain.
@@ -59,6 +60,8 @@ pub struct Candidate {
     pub fact_age: Option<Duration>,
     /// Whether restricted prompts may be put on the wire to it. A peer of an open mesh has proved nothing.
     pub trusted: bool,
+    /// What the call may cost there.
+    pub fee: Fee,
 }
 
 /// Where a backend is.

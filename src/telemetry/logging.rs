@@ -1,8 +1,8 @@
 //! The log: where it goes, how it looks, how much of it there is. `RUST_LOG` wins over the configuration.
 
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::levels::{self, Levels, Swap};
 use super::{Config, Format};
 
 /// The log could not be set up.
@@ -14,34 +14,35 @@ pub struct AlreadyRunning;
 ///
 /// # Errors
 /// A log runs in this process already.
-pub fn init(config: &Config, rust_log: Option<&str>) -> Result<(), AlreadyRunning> {
-    let subscriber = subscriber(config, rust_log, std::io::stderr);
-    tracing::subscriber::set_global_default(subscriber).map_err(|_| AlreadyRunning)
+pub fn init(config: &Config, rust_log: Option<&str>) -> Result<Levels, AlreadyRunning> {
+    let (subscriber, levels) = subscriber(config, rust_log, std::io::stderr);
+    tracing::subscriber::set_global_default(subscriber).map_err(|_| AlreadyRunning)?;
+    Ok(levels)
 }
 
-fn subscriber<W>(config: &Config, rust_log: Option<&str>, writer: W) -> Box<dyn tracing::Subscriber + Send + Sync>
+type Subscriber = Box<dyn tracing::Subscriber + Send + Sync>;
+
+fn subscriber<W>(config: &Config, rust_log: Option<&str>, writer: W) -> (Subscriber, Levels)
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let builder = tracing_subscriber::fmt().with_env_filter(filter(config, rust_log)).with_writer(writer);
-    match config.format {
-        Format::Pretty => Box::new(builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).finish()),
-        Format::Json => {
-            Box::new(builder.json().flatten_event(true).with_current_span(false).with_span_list(false).finish())
+    let filter = levels::filter(&levels::directives(config, rust_log));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
+    let (subscriber, swap): (Subscriber, Swap) = match config.format {
+        Format::Pretty => {
+            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            let builder = builder.with_ansi(colours).with_filter_reloading();
+            let handle = builder.reload_handle();
+            (Box::new(builder.finish()), Box::new(move |filter| handle.reload(filter).is_ok()))
         }
-    }
-}
-
-/// Libraries speak up only when something is wrong; the parts of Nexus as configured.
-fn filter(config: &Config, rust_log: Option<&str>) -> EnvFilter {
-    if let Some(directives) = rust_log.filter(|directives| !directives.trim().is_empty()) {
-        return EnvFilter::builder().parse_lossy(directives);
-    }
-    let mut directives = format!("warn,nexus={}", config.level.as_str());
-    for (component, level) in &config.component_levels {
-        directives.push_str(&format!(",nexus::{component}={}", level.as_str()));
-    }
-    EnvFilter::builder().parse_lossy(directives)
+        Format::Json => {
+            let builder = builder.json().flatten_event(true).with_current_span(false).with_span_list(false);
+            let builder = builder.with_filter_reloading();
+            let handle = builder.reload_handle();
+            (Box::new(builder.finish()), Box::new(move |filter| handle.reload(filter).is_ok()))
+        }
+    };
+    (subscriber, Levels::new(config, rust_log, swap))
 }
 
 #[cfg(test)]
@@ -69,7 +70,7 @@ mod tests {
     fn written(config: &Config, rust_log: Option<&str>) -> Vec<serde_json::Value> {
         let page = Page::default();
         let to = page.clone();
-        tracing::subscriber::with_default(subscriber(config, rust_log, move || to.clone()), || {
+        tracing::subscriber::with_default(subscriber(config, rust_log, move || to.clone()).0, || {
             tracing::info!(target: "nexus::api", request_id = "req-1", peer = None::<&str>, stream = true, "Request completed");
             tracing::debug!(target: "nexus::routing", "Selected backend");
             tracing::info!(target: "somebody", "chatter");
@@ -92,6 +93,26 @@ mod tests {
         assert_eq!(line["stream"], true);
         assert!(line.get("peer").is_none());
         assert!(line["timestamp"].as_str().expect("a stamp").ends_with('Z'));
+    }
+
+    /// Changing the level once meant a restart, which is when what was looked for had gone.
+    #[test]
+    fn the_level_changes_while_it_runs() {
+        let page = Page::default();
+        let to = page.clone();
+        let (subscriber, levels) = subscriber(&Config::default(), None, move || to.clone());
+        let lines = || String::from_utf8(page.0.lock().expect("no panic").clone()).expect("UTF-8").lines().count();
+        tracing::subscriber::with_default(subscriber, || {
+            let speak = || tracing::debug!(target: "nexus::mesh", "a detail");
+            speak();
+            assert_eq!(lines(), 0);
+            levels.ask(Some("warn,nexus::mesh=debug")).expect("a filter");
+            speak();
+            assert_eq!(lines(), 1);
+            levels.ask(None).expect("what is configured");
+            speak();
+            assert_eq!(lines(), 1);
+        });
     }
 
     #[test]

@@ -1,7 +1,17 @@
-//! What a node writes about itself. It reads events and never takes part in what it reports.
+//! What a node tells of itself: its log, what it counts, and the spans of its requests. It reads events and never takes part in what it reports.
 
+pub mod audit;
 mod config;
+mod counters;
+pub mod events;
+pub mod export;
+mod levels;
 mod logging;
+mod shelf;
+pub mod spans;
+mod window;
 
 pub use config::{Config, Format, Level};
+pub use counters::{BackendCounts, Counters, IsListed, KeyCounts, Took};
+pub use levels::{Levels, LevelsError};
 pub use logging::{AlreadyRunning, init};

@@ -6,10 +6,10 @@ use super::source::Source;
 const FLOORS: [&[&str]; 7] = [
     &["fleet", "exchange", "env"],
     &["route", "dialect"],
-    &["registry", "backend", "budget", "queue"],
+    &["registry", "backend", "budget", "queue", "access"],
     &["mesh", "discovery", "health"],
     &["gateway", "lifecycle"],
-    &["api", "dashboard", "telemetry", "synthetic"],
+    &["api", "advice", "dashboard", "telemetry", "synthetic"],
     &["node", "cli", "config"],
 ];
 

@@ -100,6 +100,8 @@ fn help_teaches_every_command() {
         "backends list",
         "backends add",
         "backends remove",
+        "backends drain",
+        "backends undrain",
         "models",
         "models load",
         "models unload",
@@ -108,10 +110,27 @@ fn help_teaches_every_command() {
         "connect",
         "config",
         "config init",
+        "config reload",
+        "aliases",
+        "aliases set",
+        "fallbacks",
+        "fallbacks set",
+        "budget",
+        "budget set",
+        "policies",
+        "policies set",
+        "log",
         "mesh",
         "mesh status",
+        "mesh events",
         "mesh invite",
         "mesh join",
+        "mesh drain",
+        "mesh undrain",
+        "keys",
+        "keys add",
+        "keys list",
+        "keys revoke",
         "demo",
         "synthetic",
         "completions",
@@ -144,6 +163,28 @@ fn usage_errors_exit_2() {
         let ran = Place::new().run(line);
         assert_eq!(ran.code, Some(2), "{line}: {ran:?}");
         assert!(line.is_empty() || line == "backends" || ran.stderr.contains("error"), "{line}: {ran:?}");
+    }
+}
+
+/// A policy that cannot be read never silently does not hold.
+#[test]
+fn policies_and_zones_that_cannot_be_read_stop_the_start_with_their_place() {
+    let place = Place::new();
+    let backend = "[[backends]]\nname = 'b'\nurl = 'http://127.0.0.1:1'\n";
+    for (text, path) in [
+        (
+            "[[routing.policies]]\nmodel_pattern = 'ok'\n[[routing.policies]]\nmodel_pattern = 'a['\n",
+            "routing.policies[1].model_pattern",
+        ),
+        ("[[routing.policies]]\nmodel_pattern = ''\n", "routing.policies[0].model_pattern"),
+        ("[[routing.policies]]\nmodel_pattern = 'a'\nprivacy = 'secret'\n", "privacy"),
+        ("[[routing.policies]]\nmodel_pattern = 'a'\nmin_tier = 6\n", "min_tier"),
+        (&format!("{backend}zone = 'nowhere'\n"), "zone"),
+        (&format!("{backend}tier = 9\n"), "tier"),
+    ] {
+        place.write("policy.toml", text);
+        let error = place.run("serve -c policy.toml").error();
+        assert!(error.contains(path), "{text}: {error}");
     }
 }
 
@@ -455,6 +496,69 @@ fn a_backend_is_added_and_removed() {
 }
 
 #[test]
+fn a_key_is_alone_on_stdout_and_everything_else_is_told_beside_it() {
+    let made = r#"{"id":"k1","name":"laptop","key":"nxk_secret","state":"active","notes":["From now on."]}"#;
+    let taken =
+        r#"{"error":{"message":"a key named `laptop` exists already","type":"x","param":null,"code":"conflict"}}"#;
+    let listed = r#"{"keys":[{"id":"k1","name":"laptop","models":null,"requests_per_minute":60,"made_at":1700000000,
+        "made_by":"attic","state":"revoked","revoked_at":1700000001}],"open":false,"notes":["No key is good."]}"#;
+    let revoked = r#"{"revoked":[{"id":"k1","name":"la top"}],"notes":[]}"#;
+    let (place, asked) = scripted(Box::leak(Box::new([
+        (201, made),
+        (409, taken),
+        (201, made),
+        (200, listed),
+        (200, listed),
+        (200, revoked),
+        (200, revoked),
+    ])));
+    let ran = place.run("keys add laptop --models llama*,qwen* --monthly-limit-usd 5 --requests-per-minute 60").ok();
+    assert_eq!(ran.stdout, "nxk_secret\n");
+    assert!(
+        ran.stderr.contains("shown once; kept only as a hash") && ran.stderr.contains("From now on."),
+        "{}",
+        ran.stderr
+    );
+    let request = asked.recv().expect("asked");
+    assert!(request.starts_with("POST /nexus/v1/keys HTTP/1.1\r\n"), "{request}");
+    let wish = r#"{"name":"laptop","models":["llama*","qwen*"],"monthly_limit_usd":5.0,"requests_per_minute":60,"tokens_per_minute":null}"#;
+    assert!(request.ends_with(wish), "{request}");
+    assert_eq!(place.run("keys add laptop").error(), "Error: a key named `laptop` exists already\n");
+    let json: serde_json::Value = serde_json::from_str(&place.run("keys add laptop --json").ok().stdout).expect("JSON");
+    assert_eq!(json["key"], "nxk_secret");
+    let ran = place.run("keys list").ok();
+    assert_snapshot!(ran.stdout, @r"
+    ┌────────┬────────┬────────────┬────────────┬───────┬─────────┐
+    │ Name   │ Models │ Limits     │ Made       │ By    │ State   │
+    ├────────┼────────┼────────────┼────────────┼───────┼─────────┤
+    │ laptop │ all    │ 60 req/min │ 2023-11-14 │ attic │ revoked │
+    └────────┴────────┴────────────┴────────────┴───────┴─────────┘
+    ");
+    assert_eq!(ran.stderr, "No key is good.\n");
+    let json: serde_json::Value = serde_json::from_str(&place.run("keys list --json").ok().stdout).expect("JSON");
+    assert_eq!(json["keys"][0]["state"], "revoked");
+    assert_eq!(place.run("keys revoke la/top").ok().stdout, "Revoked key: la top (k1)\n");
+    assert!(place.run("keys revoke laptop --json").ok().stdout.contains("\"revoked\""));
+    assert!(asked.iter().any(|request| request.starts_with("DELETE /nexus/v1/keys/la%2Ftop ")));
+}
+
+#[test]
+fn limits_of_a_key_that_are_none_are_refused_before_anyone_is_asked() {
+    for wrong in [
+        "--monthly-limit-usd nan",
+        "--monthly-limit-usd inf",
+        "--monthly-limit-usd -1",
+        "--monthly-limit-usd 0",
+        "--requests-per-minute 0",
+        "--tokens-per-minute 0",
+    ] {
+        let ran = Place::new().run(&format!("keys add laptop {wrong}"));
+        assert_eq!(ran.code, Some(2), "{wrong}: {}", ran.stderr);
+    }
+    assert!(Place::new().with("NEXUS_PORT", "1").run("keys add laptop").error().contains("cannot reach nexus at"));
+}
+
+#[test]
 fn health_reads_the_running_peer() {
     let health = r#"{"status":"healthy","uptime_seconds":61,"backends":{"total":1,"healthy":1,"unhealthy":0},"models":1,
         "version":"0.1.0","mesh":{}}"#;
@@ -527,6 +631,60 @@ fn serve_ends_well_when_asked_to() {
         lines.for_each(drop);
         assert_eq!(serve.wait().expect("it ends").code(), Some(0), "{signal}");
     }
+}
+
+#[test]
+fn events_are_a_line_each_until_the_peer_goes() {
+    const STREAM: &str = ": events\n\nid: 1-1\ndata: {\"at\":\"2026-11-21T06:00:00Z\",\"kind\":\"peer_joined\",\
+                          \"message\":\"Peer 'attic' joined the mesh\"}\n\n";
+    let (place, asked) = scripted(&[(200, STREAM), (200, STREAM)]);
+    let ran = place.run("mesh events --last 3");
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(1), "2026-11-21 06:00:00  peer_joined         Peer 'attic' joined the mesh\n")
+    );
+    assert!(ran.stderr.contains("has stopped"), "{ran:?}");
+    assert!(asked.recv().is_ok_and(|head| head.starts_with("GET /nexus/v1/events?follow=true&limit=3 ")));
+    let json = place.run("mesh events --json").stdout;
+    assert_eq!(json.lines().count(), 1);
+    assert!(json.starts_with("{\"at\":"), "{json}");
+}
+
+#[cfg(unix)]
+#[test]
+fn following_ends_well_when_asked_to() {
+    let place = Place::new().with("NEXUS_MESH", "off");
+    let mut serve = place.command(&format!("{ALONE} -p 0")).stderr(Stdio::piped()).spawn().expect("it runs");
+    let stderr = BufReader::new(serve.stderr.take().expect("piped"));
+    let mut lines = stderr.lines().map_while(Result::ok);
+    let at = |line: &String| {
+        line.split("127.0.0.1:").nth(1).map(|rest| rest.chars().take_while(char::is_ascii_digit).collect())
+    };
+    let port: String = lines.find_map(|line| at(&line)).expect("it says where it listens");
+    let kill = |child: &std::process::Child, signal: &str| {
+        let id = child.id().to_string();
+        assert!(Command::new("kill").args([signal, &id]).status().expect("kill runs").success());
+    };
+    let follow = |end: &dyn Fn(&std::process::Child)| {
+        let place = Place { directory: tempfile::tempdir().expect("a directory"), variables: Vec::new() };
+        let place = place.with("NEXUS_PORT", &port);
+        let mut follow = place.command("mesh events --json --last 256");
+        let mut follow = follow.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let mut stdout = BufReader::new(follow.stdout.take().expect("piped"));
+        let mut first = String::new();
+        stdout.read_line(&mut first).expect("an event");
+        assert!(first.contains("backend_added"), "{first}");
+        end(&follow);
+        Ran::of(&follow.wait_with_output().expect("it ends"))
+    };
+    let mut added = place.command("backends add http://127.0.0.1:1 --name x --type generic");
+    let added = added.env("NEXUS_PORT", &port).output().expect("it runs");
+    assert!(added.status.success(), "{added:?}");
+    assert_eq!(follow(&|follow| kill(follow, "-INT")).code, Some(0));
+    let ran = follow(&|_| kill(&serve, "-TERM"));
+    assert!(ran.code == Some(1) && ran.stderr.contains("has stopped"), "{ran:?}");
+    lines.for_each(drop);
+    assert_eq!(serve.wait().expect("it ends").code(), Some(0));
 }
 
 /// A directory called `~` was once made where the program stood.

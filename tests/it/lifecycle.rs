@@ -1,5 +1,6 @@
 //! Models into memory and out of it, by order: on one node, and over the mesh.
 
+mod advice;
 mod engines;
 mod mesh;
 

@@ -154,6 +154,7 @@ async fn routing_explains_itself_at_debug() {
     for words in [
         "Resolving alias: gpt-4 → m1",
         "Scoring backend a: priority=99, load=100, latency=",
+        "ReconcilerPipeline: completed in ",
         "Selected backend: a (score: ",
     ] {
         assert!(text.contains(words), "{words} in {text}");

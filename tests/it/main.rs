@@ -23,12 +23,20 @@ mod quality;
 mod routing;
 // What can be seen and changed from outside.
 mod access;
+mod budget;
+mod follow;
 mod health;
 mod lifecycle;
 mod management;
+mod metrics;
 mod models;
+mod page;
+mod seen;
+mod traces;
 // Several nodes.
 mod mesh;
+// What is changed while it runs.
+mod steering;
 // What is held, and given back.
 mod leaving;
 mod limits;

@@ -63,6 +63,8 @@ async fn what_cannot_be_added_is_refused_with_a_reason() {
         ("name", json!(""), "name"),
         ("name", json!("x".repeat(1000)), "name"),
         ("url", json!(7), "url"),
+        ("zone", json!("nowhere"), "unknown zone"),
+        ("tier", json!(9), "tier 9"),
     ] {
         let mut body = json!({"url": "http://127.0.0.1:1", "name": "b", "type": "generic"});
         body[key] = value;

@@ -119,10 +119,12 @@ async fn a_client_with_most_of_a_full_queue_gives_way_to_others() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi").after(&gate)).await;
     let keys = ["greedy", "modest"].map(|name| format!("[[auth.client_keys]]\nname = '{name}'\nkey_env = '{name}'\n"));
     let config = backend.entry("a", "concurrency = 1") + "[queue]\nmax_size = 3\n" + &keys.concat();
-    let node = Plan::new(&config).variable("greedy", "greedy-key").variable("modest", "modest-key").start().await;
+    let node =
+        Plan::new(&config).variable("greedy", "greedy-key-0123456789").variable("modest", "modest-key-0123456789");
+    let node = node.start().await;
     let ask = |client: &'static str, mark: &'static str| {
         let call = node.client().completions(marked("m1", mark));
-        async move { call.header("authorization", &format!("Bearer {client}-key")).whole().await }
+        async move { call.header("authorization", &format!("Bearer {client}-key-0123456789")).whole().await }
     };
     // Asks when so many wait.
     let after = async |count, client, mark| {

@@ -53,6 +53,7 @@ fn write(entries: &[Entry<'_>], program: &str) -> String {
     }
     let port = first.address.port();
     let _ = writeln!(text, "\nSee the mesh:\n\nNEXUS_PORT={port} {program} mesh status");
+    let _ = writeln!(text, "\nThe same in a browser:\n\nhttp://{}/", first.address);
     text.push_str("\nCtrl-C ends all of it.\n");
     text
 }
@@ -117,6 +118,10 @@ mod tests {
         See the mesh:
 
         NEXUS_PORT=8000 ./nexus mesh status
+
+        The same in a browser:
+
+        http://127.0.0.1:8000/
 
         Ctrl-C ends all of it.
         "#);

@@ -36,7 +36,7 @@ impl Invite {
             editor.save()?;
             tell(&format!("Made a mesh key, in {}.", path.display()));
             super::warn_if_readable(&path);
-            super::take_up(&client, &config.mesh.name, &key, &[]).await?;
+            super::take_up(&client, &config.mesh.name, &key, &[], true).await?;
         }
         let addresses = addresses(&client).await;
         let token = Token { name: config.mesh.name.clone(), key, addresses };

@@ -62,7 +62,7 @@ impl Join {
             super::warn_if_readable(&path);
         }
         warn_if_overridden(config);
-        super::take_up(&client, &membership.name, &membership.key, &membership.seeds).await
+        super::take_up(&client, &membership.name, &membership.key, &membership.seeds, false).await
     }
 }
 

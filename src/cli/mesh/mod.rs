@@ -1,9 +1,13 @@
-//! `nexus mesh`: seeing the mesh, and the two halves of adding a machine to it.
+//! `nexus mesh`: seeing the mesh, the two halves of adding a machine to it, and taking one out of it for a while or for good.
 
+mod events;
+mod forget;
 mod invite;
 mod join;
+mod screen;
 mod status;
 mod token;
+mod watch;
 
 use std::path::{Path, PathBuf};
 
@@ -11,22 +15,31 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::client::{Client, ClientError};
+use super::drain::{DrainPeer, UndrainPeer};
 use super::tell;
 use crate::config::{self, DEFAULT_FILE};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Mesh {
     Status(status::Status),
+    Events(events::Events),
     Invite(invite::Invite),
     Join(join::Join),
+    Drain(DrainPeer),
+    Undrain(UndrainPeer),
+    Forget(forget::Forget),
 }
 
 impl Mesh {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         match self {
             Mesh::Status(status) => status.run().await,
+            Mesh::Events(events) => events.run().await,
             Mesh::Invite(invite) => invite.run().await,
             Mesh::Join(join) => join.run().await,
+            Mesh::Drain(drain) => drain.run().await,
+            Mesh::Undrain(undrain) => undrain.run().await,
+            Mesh::Forget(forget) => forget.run().await,
         }
     }
 }
@@ -41,8 +54,8 @@ fn file(named: Option<&Path>) -> PathBuf {
 }
 
 /// Has a running peer take up a membership. Without one, the file says it all.
-async fn take_up(client: &Client, name: &str, key: &str, seeds: &[String]) -> anyhow::Result<()> {
-    let body = json!({ "name": name, "key": key, "seeds": seeds });
+async fn take_up(client: &Client, name: &str, key: &str, seeds: &[String], made_here: bool) -> anyhow::Result<()> {
+    let body = json!({ "name": name, "key": key, "seeds": seeds, "made_here": made_here });
     match client.post::<serde_json::Value>("/nexus/v1/mesh/join", &body).await {
         Ok(_) => tell("The running peer has taken it up."),
         Err(ClientError::Unreachable { .. }) => tell("No peer is running here: it takes effect at the next start."),

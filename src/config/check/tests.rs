@@ -61,6 +61,26 @@ fn every_rule_names_its_key() {
             "auth.client_keys[1].name",
             "taken",
         ),
+        (
+            "auth.client_keys = [{ name = 'a', key_env = 'A', requests_per_minute = 0 }]",
+            "auth.client_keys[0].requests_per_minute",
+            "never",
+        ),
+        (
+            "auth.client_keys = [{ name = 'a', key_env = 'A', tokens_per_minute = 0 }]",
+            "auth.client_keys[0].tokens_per_minute",
+            "never",
+        ),
+        (
+            "auth.client_keys = [{ name = 'a', key_env = 'A', monthly_limit_usd = nan }]",
+            "auth.client_keys[0].monthly_limit_usd",
+            "more than 0",
+        ),
+        (
+            "auth.client_keys = [{ name = 'a', key_env = 'A', monthly_limit_usd = inf }]",
+            "auth.client_keys[0].monthly_limit_usd",
+            "more than 0",
+        ),
         ("backends = [{ name = '', url = 'http://h', type = 'ollama' }]", "backends[0].name", "empty"),
         ("backends = [{ name = 'a', url = 'h:11434', type = 'ollama' }]", "backends[0].url", "http://host:port"),
         ("backends = [{ name = 'a', url = 'http://u:p@h', type = 'ollama' }]", "backends[0].url", "credentials"),

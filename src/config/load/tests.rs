@@ -147,14 +147,10 @@ fn both_names_of_the_budget_are_the_same_section() {
 
 #[test]
 fn what_has_no_effect_yet_is_named_in_one_line() {
-    let text = "budget.monthly_limit_usd = 5.0\nqueue.max_size = 1\n\
-                routing.policies = [{ model_pattern = '*', max_cost_per_request = 1.0 }]\n\
+    let text = "queue.max_size = 1\nlifecycle.vram_buffer_percent = 1\n\
                 [[backends]]\nname = 'c'\nurl = 'https://h'\ntype = 'anthropic'\napi_key_env = 'K'\n";
     let loaded = World::new().load(text).expect("good");
-    assert_eq!(
-        loaded.warnings,
-        ["set, but without effect in this version: [budget], routing.policies.max_cost_per_request"]
-    );
+    assert_eq!(loaded.warnings, ["set, but without effect in this version: lifecycle.vram_buffer_percent"]);
 }
 
 #[test]
@@ -223,5 +219,19 @@ proptest! {
         let table: Table = text.parse().expect("well formed");
         let (config, problems, _) = crate::config::repair::deserialise(table);
         prop_assert!(config.is_some(), "what is wrong can be left out: {text}: {problems:?}");
+    }
+}
+
+#[test]
+fn a_node_is_found_by_a_file_that_is_wrong_further_down() {
+    let world = World::new();
+    for broken in [
+        "[server]\nport = 7\n[routing]\nmax_retries = 99\n",
+        "[server]\nport = 7\n[mesh]\nx = [\n",
+        "server.port = 7\n[x\n",
+    ] {
+        assert!(world.load(broken).is_err(), "{broken}");
+        let sources = Sources { file: Some(&world.path()), optional: false, lookup: &|_| None, flags: Table::new() };
+        assert_eq!(whereabouts(&sources).expect("enough").config.server.port, 7, "{broken}");
     }
 }

@@ -1,6 +1,7 @@
 //! What a request body asks for: one borrowing pass over it finds what routing needs, and what its prompt is known by. The
 //! body itself is never rebuilt, and what the backend alone can judge is left to it.
 
+mod answers;
 mod bad;
 mod body;
 mod canonical;
@@ -19,6 +20,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use serde::de::DeserializeSeed;
 
+pub use self::answers::{Extent, extent};
 pub use self::bad::BadRequest;
 use self::body::{Body, Fields};
 pub use self::glance::Shape;

@@ -10,6 +10,9 @@ pub(in crate::gateway) fn plan(places: &[&str]) -> Plan {
     let steps = places.iter().map(|place| {
         let (model, backend) = place.split_once('/').expect("model/backend");
         route::Step {
+            fee: route::Fee::Free,
+            most: None,
+            fact_age: None,
             place: Place::Here { backend: backend.into() },
             model: model.into(),
             served: Arc::new(Model::named(model)),

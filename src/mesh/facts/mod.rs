@@ -4,6 +4,8 @@
 
 pub(super) mod backend;
 pub(super) mod breaker;
+pub(super) mod keys;
+pub(super) mod ledger;
 pub(super) mod load;
 pub(super) mod model;
 pub(super) mod pace;
@@ -16,7 +18,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::{BackendAbout, Breaker, Digest, Load, Model, Pace, PeerId};
+use crate::fleet::{BackendAbout, Breaker, Digest, Load, Model, Pace, PeerId, Row};
 use peer::PeerFact;
 
 /// The version that is written. Readers take any that they can parse.
@@ -44,6 +46,8 @@ pub(super) enum Fact {
     Peer(PeerFact),
     /// Which peers it hears of.
     Sees(Vec<PeerId>),
+    /// Which clients' keys it knows, as a hash of them.
+    Keys(Arc<str>),
     /// What one of its backends is and how it is.
     Backend(BackendAbout),
     /// A model that the named backend offers.
@@ -56,6 +60,10 @@ pub(super) enum Fact {
     Warm(String, String, Arc<Digest>),
     /// A breaker of the named backend that is not closed.
     Breaker(String, Breaker),
+    /// Its ledger as a whole.
+    Ledger(ledger::LedgerFact),
+    /// What a holder of rights says of itself in one account.
+    Row(Arc<Row>),
 }
 
 /// Why a fact is not believed.
@@ -87,7 +95,10 @@ pub(super) fn decode(key: &str, value: &str) -> Result<Fact, Dropped> {
     let (kind, rest) = key.split_once('/').map_or((key, None), |(kind, rest)| (kind, Some(rest)));
     match (kind, rest) {
         (peer::KEY, None) => peer::decode(value).map(Fact::Peer),
+        (ledger::KEY, None) => ledger::decode(value).map(Fact::Ledger),
+        (ledger::ROW, Some(rest)) => ledger::decode_row(rest, value).map(|row| Fact::Row(Arc::new(row))),
         (sees::KEY, None) => sees::decode(value).map(Fact::Sees),
+        (keys::KEY, None) => keys::decode(value).map(Fact::Keys),
         (backend::KIND, Some(rest)) => backend::decode(rest, value).map(Fact::Backend),
         (model::KIND, Some(rest)) => model::decode(rest, value).map(|(backend, model)| Fact::Model(backend, model)),
         (breaker::KIND, Some(rest)) => {
@@ -204,8 +215,8 @@ mod tests {
         }
 
         #[test]
-        fn nothing_that_is_heard_panics(key in ".*", kind in 0usize..7, value in ".*") {
-            let kind = ["peer", "sees", "backend/", "model/", "load/", "pace/", "warm/"][kind];
+        fn nothing_that_is_heard_panics(key in ".*", kind in 0usize..8, value in ".*") {
+            let kind = ["peer", "sees", "keys", "backend/", "model/", "load/", "pace/", "warm/"][kind];
             let _ = decode(&format!("{kind}{key}"), &value);
             let _ = decode(kind, &value);
         }

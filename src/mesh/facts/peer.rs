@@ -11,6 +11,9 @@ pub(in crate::mesh) const KEY: &str = "peer";
 /// Addresses of one peer that are told and heard of.
 const MAX_ADDRESSES: usize = 16;
 
+/// Characters of the place where a configuration is wrong.
+const MAX_REJECTED: usize = 200;
+
 /// The version of the protocols between peers that this build speaks.
 pub(in crate::mesh) const PROTOCOL: u32 = 1;
 
@@ -35,6 +38,9 @@ pub(in crate::mesh) struct PeerFact {
     pub(in crate::mesh) started: u64,
     /// Hash of the policies it runs under.
     pub(in crate::mesh) policies: String,
+    /// Where the configuration is wrong that it could not take; empty where it could.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(in crate::mesh) rejected: String,
     /// Its clock when this was written, in milliseconds since 1970.
     pub(in crate::mesh) clock: u64,
 }
@@ -49,6 +55,8 @@ pub(super) fn decode(value: &str) -> Result<PeerFact, Dropped> {
     if fact.version.len() > 64 || fact.policies.len() > 128 {
         return Err(Dropped::TooLong);
     }
+    let rejected = fact.rejected.chars().filter(|letter| !letter.is_control());
+    fact.rejected = rejected.take(MAX_REJECTED).collect();
     fact.addresses.retain(|address| address.port() != 0 && !address.ip().is_unspecified());
     fact.addresses.truncate(MAX_ADDRESSES);
     Ok(fact)
@@ -70,6 +78,7 @@ mod tests {
             left: false,
             started: 5,
             policies: "ab12".to_owned(),
+            rejected: "routing.weights".to_owned(),
             clock: 1_700_000_000_000,
         };
         let value = encode(&fact).expect("short");
@@ -82,6 +91,13 @@ mod tests {
         let value = r#"{"v":9,"name":"n","addresses":["10.0.0.1:1","unix:/run/x",7,"0.0.0.0:1"],"mood":"good"}"#;
         let Ok(Fact::Peer(fact)) = decode(KEY, value) else { panic!("not understood") };
         assert_eq!(fact.addresses, ["10.0.0.1:1".parse().expect("an address")]);
+    }
+
+    #[test]
+    fn what_is_said_of_a_bad_configuration_is_short_and_fit_for_tables() {
+        let value = serde_json::json!({ "name": "n", "rejected": format!("\u{1b}[31m{}", "x".repeat(5_000)) });
+        let Ok(Fact::Peer(fact)) = decode(KEY, &value.to_string()) else { panic!("not understood") };
+        assert!(fact.rejected.starts_with("[31mx") && fact.rejected.len() == MAX_REJECTED, "{}", fact.rejected);
     }
 
     #[test]

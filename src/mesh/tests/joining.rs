@@ -132,6 +132,8 @@ async fn what_cannot_start_says_why_in_one_line() {
             version: "0.1.0",
             policies: String::new(),
             mine: Arc::new(|_| Vec::new()),
+            keys: Arc::new(|| None),
+            ledger: Arc::new(|| None),
         };
         Mesh::start(setup, env).await.err().expect("it cannot start").to_string()
     };

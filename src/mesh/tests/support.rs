@@ -112,6 +112,8 @@ async fn launch(name: &str, config: Config, directory: tempfile::TempDir, listen
         version: "0.1.0",
         policies: "none".to_owned(),
         mine: Arc::new(move |_| vec![offer.clone()]),
+        keys: Arc::new(|| None),
+        ledger: Arc::new(|| None),
     };
     let mesh = Mesh::start(setup, env.clone()).await.expect("a mesh");
     Node { mesh, env, cable, directory }
@@ -165,6 +167,7 @@ impl Node {
         Hop {
             from: self.id(),
             asked: "alias".to_owned(),
+            by: Vec::new(),
             model: format!("model-{}", to.mesh.myself().name),
             backend: format!("gpu-{}", to.mesh.myself().name),
             hops_left: 0,
@@ -173,6 +176,8 @@ impl Node {
             may_queue: false,
             may_wait: Duration::ZERO,
             last_resort: false,
+            most: None,
+            payer: None,
             zone: Zone::Open,
             tier: None,
         }

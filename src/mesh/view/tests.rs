@@ -31,7 +31,7 @@ impl Told {
 
     fn tell(&mut self, name: &str, backends: &[BackendFacts], clock: u64) {
         let about = PeerFact { name: name.to_owned(), clock, started: self.generation, ..PeerFact::default() };
-        let facts = super::super::publish::facts(&about, std::iter::empty(), backends);
+        let facts = super::super::publish::facts(&about, std::iter::empty(), None, backends, None);
         super::super::publish::tell(&mut self.state, &facts);
     }
 

@@ -9,6 +9,7 @@ fn hop() -> Hop {
     Hop {
         from: PeerId::from_text("entry"),
         asked: "gpt-4".to_owned(),
+        by: vec!["llama3".to_owned()],
         model: "llama3:8b".to_owned(),
         backend: "gpu \"1\"".to_owned(),
         hops_left: 0,
@@ -19,6 +20,8 @@ fn hop() -> Hop {
         last_resort: true,
         zone: Zone::Restricted,
         tier: Tier::try_from(3).ok(),
+        most: None,
+        payer: None,
     }
 }
 
@@ -62,7 +65,7 @@ fn read(content: &[u8]) -> Request {
 fn a_head_arrives_as_it_was_sent_except_who_sends_it() {
     let heard = read(&written());
     let Origin::Peer(heard_hop) = heard.origin else { panic!("it came from a peer") };
-    assert_eq!(heard_hop, Hop { from: PeerId::from_text("proven"), ..hop() });
+    assert_eq!(*heard_hop, Hop { from: PeerId::from_text("proven"), ..hop() });
     assert_eq!((heard.id, heard.endpoint), (request().id, request().endpoint));
 }
 

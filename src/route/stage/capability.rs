@@ -5,7 +5,7 @@ use crate::fleet::{Needs, Support};
 use crate::route::rejection::{Capability, Why};
 use crate::route::world::Candidate;
 
-pub(super) fn objection(candidate: &Candidate, needs: &Needs) -> Option<Why> {
+pub(in crate::route) fn objection(candidate: &Candidate, needs: &Needs) -> Option<Why> {
     let model = &candidate.model;
     let wanted = [
         (needs.vision, model.vision, Capability::Vision),

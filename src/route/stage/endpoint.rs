@@ -5,6 +5,6 @@ use crate::fleet::Speech;
 use crate::route::rejection::Why;
 use crate::route::world::Candidate;
 
-pub(super) fn objection(candidate: &Candidate, endpoint: Option<Endpoint>) -> Option<Why> {
+pub(in crate::route) fn objection(candidate: &Candidate, endpoint: Option<Endpoint>) -> Option<Why> {
     (candidate.kind.speech(endpoint?) == Speech::Never).then_some(Why::NoEndpoint)
 }

@@ -3,6 +3,6 @@
 use crate::route::rejection::Why;
 use crate::route::world::Candidate;
 
-pub(super) fn objection(candidate: &Candidate, may_hop: bool) -> Option<Why> {
+pub(in crate::route) fn objection(candidate: &Candidate, may_hop: bool) -> Option<Why> {
     (!may_hop && !candidate.place.is_here()).then_some(Why::NeedsHop)
 }

@@ -1,12 +1,13 @@
 //! The stages that keep or reject candidates, one file each. They are filters, never scores: no other quality of a place
 //! makes up for one that is missing. A policy is asked last, so that what it rejects would have served but for it.
 
-mod capability;
-mod endpoint;
-mod hops;
-mod status;
-mod tier;
-mod zone;
+pub(super) mod budget;
+pub(super) mod capability;
+pub(super) mod endpoint;
+pub(super) mod hops;
+pub(super) mod status;
+pub(super) mod tier;
+pub(super) mod zone;
 
 use super::intent::{Floors, Intent};
 use super::rejection::Why;
@@ -21,6 +22,11 @@ pub(super) fn objection(candidate: &Candidate, intent: &Intent, floors: Floors) 
         .or_else(|| hops::objection(candidate, intent.may_hop))
         .or_else(|| zone::objection(candidate, floors.zone))
         .or_else(|| tier::objection(candidate, floors.tier))
+}
+
+/// Whether zone and tier of `candidate` are those that are demanded, whatever else may be wrong with it.
+pub(super) fn allows(candidate: &Candidate, floors: Floors) -> bool {
+    zone::objection(candidate, floors.zone).is_none() && tier::objection(candidate, floors.tier).is_none()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::fleet::Status;
 use crate::route::rejection::Why;
 use crate::route::world::Candidate;
 
-pub(super) fn objection(candidate: &Candidate) -> Option<Why> {
+pub(in crate::route) fn objection(candidate: &Candidate) -> Option<Why> {
     match candidate.status {
         Status::Healthy | Status::Unknown => None,
         status @ (Status::Unhealthy | Status::Draining | Status::Unrecognised) => Some(Why::Unusable(status)),

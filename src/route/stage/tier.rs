@@ -5,7 +5,7 @@ use crate::fleet::Tier;
 use crate::route::rejection::Why;
 use crate::route::world::Candidate;
 
-pub(super) fn objection(candidate: &Candidate, demand: Option<Tier>) -> Option<Why> {
+pub(in crate::route) fn objection(candidate: &Candidate, demand: Option<Tier>) -> Option<Why> {
     let wanted = demand.filter(|wanted| candidate.tier < *wanted)?;
     Some(Why::BelowTier { has: candidate.tier, wanted })
 }

@@ -5,7 +5,7 @@ use crate::fleet::Zone;
 use crate::route::rejection::Why;
 use crate::route::world::Candidate;
 
-pub(super) fn objection(candidate: &Candidate, demand: Zone) -> Option<Why> {
+pub(in crate::route) fn objection(candidate: &Candidate, demand: Zone) -> Option<Why> {
     if !candidate.effective_zone().satisfies(demand) {
         return Some(Why::Open);
     }

@@ -76,6 +76,8 @@ fn random_case(dice: &mut Dice) -> Case {
         tier: dice.random_bool(0.5).then(|| tier(dice.random_range(1..=5))),
     });
     let intent = Intent {
+        most: None,
+        money: None,
         endpoint: None,
         prompt: None,
         needs: Needs { tools: dice.random_bool(0.3), prompt_bytes: dice.random_range(0..800), ..Needs::default() },

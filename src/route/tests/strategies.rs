@@ -2,9 +2,9 @@
 
 use std::collections::HashSet;
 
-use crate::fleet::{Load, Zone};
+use crate::fleet::{HardLimitAction, Load, Zone};
 use crate::route::testing::*;
-use crate::route::{Candidate, World};
+use crate::route::{Candidate, Fee, Intent, Money, World};
 
 #[test]
 fn smart_breaks_ties_by_place_then_pending_then_name() {
@@ -145,4 +145,28 @@ fn a_full_model_is_waited_for_only_where_no_other_may_answer() {
     assert_eq!(worths(vec![busy("a")], vec![candidate("c", Zone::Restricted, 1)]), [false, false]);
     assert_eq!(worths(vec![busy("a"), busy("b")], vec![busy("c")])[..2], [false, false]);
     assert_eq!(worths(vec![busy("a"), busy("b")], vec![]), [true, true]);
+}
+
+/// At the soft limit a place that costs counts for half, so that one that does not goes first.
+#[test]
+fn what_costs_is_avoided_while_money_is_short() {
+    let mut paid = candidate("a-paid", Zone::Open, 1);
+    paid.fee = Fee::AtMost(1);
+    paid.priority = 0;
+    let mut free = candidate("b-free", Zone::Open, 1);
+    free.priority = 30;
+    for (strategy, is_short, first) in [
+        ("smart", false, "a-paid"),
+        ("smart", true, "b-free"),
+        ("adaptive", false, "a-paid"),
+        ("adaptive", true, "b-free"),
+    ] {
+        let rules = rules(&format!("strategy = '{strategy}'"));
+        let money =
+            Money { left: 100, is_short, is_used_up: false, action: HardLimitAction::BlockCloud, is_strangers: false };
+        let intent = Intent { money: Some(money), ..anything() };
+        let world = world(vec![paid.clone(), free.clone()]);
+        let plan = planned(&intent, &rules.chain("m"), &rules, &world, 0);
+        assert_eq!(backends(&plan)[0], first, "{strategy}, short: {is_short}");
+    }
 }

@@ -193,9 +193,9 @@ async fn who_has_to_give_way_at_the_owner_is_told_how_long_it_takes_there() {
     let keys = "[[auth.client_keys]]\nname = 'greedy'\nkey_env = 'GREEDY'\n";
     let far_more = backend.entry("a", "concurrency = 1") + "[queue]\nmax_size = 2\n";
     let far = peer("far", KEY, &[], &far_more).start().await;
-    let near = peer("near", KEY, &[&far], keys).variable("GREEDY", "greedy-key").start().await;
+    let near = peer("near", KEY, &[&far], keys).variable("GREEDY", "greedy-key-0123456789").start().await;
     offers(&near, "m1").await;
-    let ask = || near.client().completions(chat("m1")).header("authorization", "Bearer greedy-key").whole();
+    let ask = || near.client().completions(chat("m1")).header("authorization", "Bearer greedy-key-0123456789").whole();
     let waits = async |count| {
         let waiting = |seen: &serde_json::Value| seen["backends"][0]["queued_requests"] == count;
         until_json(&far, "/nexus/v1/backends", "so many wait there", waiting).await;

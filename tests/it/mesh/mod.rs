@@ -3,6 +3,7 @@
 mod affinity;
 mod breakers;
 mod forwarding;
+mod keys;
 mod trouble;
 mod trust;
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{KEY, OPEN, OTHER_KEY, offers, pair, peer};
-use crate::support::{Answer, FakeBackend, TestNode, chat, until_json};
+use crate::support::{Answer, FakeBackend, TestNode, chat, stream, until_json};
 
 const SECRET: &str = "[[routing.policies]]\nmodel_pattern = 'secret-*'\nprivacy = 'restricted'\n";
 
@@ -131,14 +131,72 @@ async fn a_server_on_loopback_listens_to_peers_everywhere() {
     assert_eq!((listen.ip().is_unspecified(), listen.port()), (true, node.address.port() + 1));
 }
 
-/// The owner checks again by its own rules: the stricter of the two wins.
+/// The owner checks again by its own rules: the stricter of the two wins, and its reasons come back to the client.
 #[tokio::test]
 async fn the_owners_policy_holds_for_requests_of_others() {
     let open = FakeBackend::always(&["secret-m"], Answer::says("leaked")).await;
     let (near, far) = pair("", &(open.entry("a", "zone = 'open'") + SECRET), "secret-m").await;
-    near.chat("secret-m").await.error(503, "service_unavailable", "service_unavailable");
+    for body in [chat("secret-m"), stream("secret-m")] {
+        let reply = near.client().completions(body).whole().await;
+        let error = reply.error(503, "service_unavailable", "service_unavailable");
+        let context = &error["context"];
+        assert_eq!(context, &reply.json()["context"]);
+        assert_eq!(context["privacy_zone_required"], "restricted");
+        let reason = &context["rejection_reasons"][0];
+        assert_eq!((&reason["agent_id"], &reason["peer"]), (&"a".into(), &"far".into()), "{context}");
+        assert_eq!(reason["reconciler"], "privacy");
+        assert!(reason["suggested_action"].as_str().is_some_and(|action| !action.is_empty()), "{reason}");
+        assert_eq!(reply.header("x-nexus-rejection-reasons"), Some("1 agents rejected by privacy"));
+        assert!(reply.header("x-nexus-rejection-details").is_some_and(|details| details.contains("far")));
+    }
     far.chat("secret-m").await.error(503, "service_unavailable", "service_unavailable");
     assert_eq!(open.calls(), 0);
+}
+
+/// A tier that only the owner demands: refused with reasons, or told to whoever takes less.
+#[tokio::test]
+async fn the_owners_tier_holds_and_its_downgrade_is_told() {
+    let low = FakeBackend::script(&["m1"], |request| match request.json()["stream"] == true {
+        true => Answer::stream(["data: {}\n\n", "data: [DONE]\n\n"]),
+        false => Answer::says("hi"),
+    })
+    .await;
+    let tiered = "[[routing.policies]]\nmodel_pattern = 'm*'\nmin_tier = 3\n";
+    let (near, _far) = pair("", &(low.entry("low", "tier = 2") + tiered), "m1").await;
+    let reply = near.chat("m1").await;
+    let context = reply.error(503, "service_unavailable", "service_unavailable")["context"].clone();
+    assert_eq!(context["required_tier"], 3, "{context}");
+    assert_eq!(low.calls(), 0);
+    for body in [chat("m1"), stream("m1")] {
+        let reply = near.client().completions(body).header("x-nexus-flexible", "true").whole().await;
+        let said = (reply.status, reply.header("x-nexus-tier-downgraded"), reply.header("x-nexus-peer"));
+        assert_eq!(said, (200, Some("3->2"), Some("far")), "{}", reply.text());
+    }
+}
+
+/// The owner has a policy for a name that the entry passes on its way to another one.
+#[tokio::test]
+async fn the_owners_policy_holds_for_the_names_that_the_entry_followed() {
+    let open = FakeBackend::always(&["plain"], Answer::says("leaked")).await;
+    let aliases = "[routing.aliases]\nfast = 'secret-way'\nsecret-way = 'plain'\n";
+    let (near, _far) = pair(aliases, &(open.entry("a", "zone = 'open'") + SECRET), "plain").await;
+    near.chat("fast").await.error(503, "service_unavailable", "service_unavailable");
+    assert_eq!(open.calls(), 0);
+    assert_eq!(near.chat("plain").await.status, 200);
+}
+
+/// The owner keeps the prompt from one of its backends: the client is told why another one served.
+#[tokio::test]
+async fn the_reason_of_a_forwarded_request_names_privacy() {
+    let inside = FakeBackend::always(&["secret-m"], Answer::says("hi")).await;
+    let open = FakeBackend::always(&["secret-m"], Answer::says("leaked")).await;
+    let both = inside.entry("inside", "") + &open.entry("outside", "zone = 'open'\npriority = 1") + SECRET;
+    let order = "[routing]\nstrategy = 'priority_only'\n";
+    let (near, _far) = pair(order, &(order.to_owned() + &both), "secret-m").await;
+    let reply = near.chat("secret-m").await;
+    let said = (reply.status, reply.header("x-nexus-backend"), reply.header("x-nexus-route-reason"));
+    assert_eq!(said, (200, Some("inside"), Some("privacy-requirement")));
+    assert_eq!((reply.header("x-nexus-rejection-reasons"), open.calls()), (None, 0));
 }
 
 /// Over a hop, too: the policy of the name that was asked for goes along.
@@ -165,8 +223,10 @@ async fn a_clients_mesh_key_stays_at_the_entry() {
     let backend = FakeBackend::always(&["m1", "other"], Answer::says("hi")).await;
     let keys = "[[auth.client_keys]]\nname = 'team'\nkey_env = 'TEAM'\nmodels = ['m*']\n";
     let far = peer("far", KEY, &[], &backend.entry("a", "")).start().await;
-    let near = peer("near", KEY, &[&far], keys).variable("TEAM", "team-key").start().await;
-    let ask = |model: &str| near.client().completions(chat(model)).header("authorization", "Bearer team-key").whole();
+    let near = peer("near", KEY, &[&far], keys).variable("TEAM", "team-key-0123456789").start().await;
+    let ask = |model: &str| {
+        near.client().completions(chat(model)).header("authorization", "Bearer team-key-0123456789").whole()
+    };
     until_json(&near, "/v1/models", "they are known", |seen| seen["data"].as_array().is_some_and(|all| all.len() == 2))
         .await;
     assert_eq!(ask("m1").await.status, 200);

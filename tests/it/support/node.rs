@@ -1,9 +1,11 @@
 //! A real node on loopback: any free port, a data directory of its own, nothing found that was not named.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use nexus::config::Config;
+use nexus::config::{Origin, Sources};
 use nexus::env::Env;
 use nexus::node::{self, Blueprint, Node, StartError};
 use tempfile::TempDir;
@@ -20,6 +22,7 @@ pub(crate) struct Plan {
     text: String,
     variables: Vec<(&'static str, String)>,
     cable: Option<Cable>,
+    in_file: bool,
 }
 
 impl Plan {
@@ -31,6 +34,12 @@ impl Plan {
     /// With an environment variable.
     pub(crate) fn variable(mut self, name: &'static str, value: &str) -> Self {
         self.variables.push((name, value.to_owned()));
+        self
+    }
+
+    /// With the configuration in a file, which the node may read again and write.
+    pub(crate) fn in_file(mut self) -> Self {
+        self.in_file = true;
         self
     }
 
@@ -48,15 +57,30 @@ impl Plan {
     pub(crate) async fn try_start(self) -> Result<TestNode, StartError> {
         Log::prepare();
         let data = tempfile::tempdir().expect("a directory");
-        let config = config(&self.text, &data);
-        let checks = config.health_check.enabled;
+        let mut table = table(&self.text, &data);
+        let variables = self.variables.clone();
         let lookup =
-            |wanted: &str| self.variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone());
-        let (blueprint, _) = Blueprint::new(config, &lookup)?;
+            move |wanted: &str| variables.iter().find(|(name, _)| *name == wanted).map(|(_, value)| value.clone());
+        let (config, origin) = if self.in_file {
+            let path = data.path().join("nexus.toml");
+            // Any port is a flag: in a file it is none.
+            let flags: Table = "server.port = 0".parse().expect("TOML");
+            table.get_mut("server").and_then(Value::as_table_mut).expect("a section").remove("port");
+            std::fs::write(&path, table.to_string()).expect("write");
+            let sources = Sources { file: Some(&path), optional: false, lookup: &lookup, flags: flags.clone() };
+            let loaded = nexus::config::load(sources).expect("a good file");
+            let origin = Origin::new(&loaded, flags, Arc::new(lookup.clone()));
+            (loaded.config, Some(origin))
+        } else {
+            (table.try_into().expect("a configuration"), None)
+        };
+        let (mut blueprint, _) = Blueprint::new(config, &lookup)?;
+        blueprint.origin = origin;
         let mut env = Env::real();
         if let Some(cable) = &self.cable {
             env.net = cable.net();
         }
+        let checks = blueprint.config.health_check.enabled;
         let node = node::start(blueprint, env.clone()).await?;
         let node = TestNode { address: node.http_address(), node: Some(node), env, _data: data };
         if checks {
@@ -81,6 +105,17 @@ impl TestNode {
     /// Starts one with this configuration.
     pub(crate) async fn start(text: &str) -> Self {
         Plan::new(text).start().await
+    }
+
+    /// Its configuration file.
+    pub(crate) fn file(&self) -> PathBuf {
+        self._data.path().join("nexus.toml")
+    }
+
+    /// Changes its configuration file by hand.
+    pub(crate) fn edit(&self, change: impl FnOnce(String) -> String) {
+        let text = std::fs::read_to_string(self.file()).expect("read");
+        std::fs::write(self.file(), change(text)).expect("write");
     }
 
     pub(crate) fn client(&self) -> Client {
@@ -137,7 +172,7 @@ impl Drop for TestNode {
     }
 }
 
-fn config(text: &str, data: &TempDir) -> Config {
+fn table(text: &str, data: &TempDir) -> Table {
     let mut config: Table = text.parse().expect("TOML");
     let data = data.path().to_str().expect("a path of text").to_owned();
     config.entry("data_dir").or_insert(Value::String(data));
@@ -154,5 +189,5 @@ fn config(text: &str, data: &TempDir) -> Config {
     usual("mesh", "enabled", false.into());
     usual("mesh", "mdns", false.into());
     usual("mesh", "listen", "127.0.0.1:0".into());
-    config.try_into().expect("a configuration")
+    config
 }

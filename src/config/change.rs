@@ -1,0 +1,432 @@
+//! One change of a configuration, in its text: an alias, a fallback chain, a policy, a backend or the budget is changed, and
+//! everything else, comments and order among it, stays as it was. Whether the whole is right afterwards is checked elsewhere;
+//! no file is touched.
+
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Key, Table, TableLike, Value};
+
+use super::edit::put;
+use crate::api::{Edit, Saved};
+use crate::budget::BudgetChange;
+use crate::fleet::Amend;
+use crate::route::{PolicyChange, Privacy, covers};
+
+/// Why a text cannot be changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    /// It is not TOML, or something stands where a table should be.
+    #[error("{0}")]
+    Form(String),
+    /// There is nothing of that name to take out.
+    #[error("the file has no {0}")]
+    Absent(String),
+    /// The name is taken.
+    #[error("the file has a {0} already")]
+    Taken(String),
+}
+
+/// `text` with `edit` done.
+///
+/// # Errors
+/// Why it cannot be.
+pub fn changed(text: &str, edit: &Edit) -> Result<String, ChangeError> {
+    let form = |error: toml_edit::TomlError| ChangeError::Form(error.message().to_owned());
+    let mut document: DocumentMut = text.parse().map_err(form)?;
+    match edit {
+        Edit::Alias { name, target: Some(target) } => put(entries(&mut document, "aliases")?, name, target.into()),
+        Edit::Alias { name, target: None } => take_out(entries(&mut document, "aliases")?, name, "alias")?,
+        Edit::Fallback { name, models: Some(models) } => {
+            put(entries(&mut document, "fallbacks")?, name, models.iter().collect::<Array>().into());
+        }
+        Edit::Fallback { name, models: None } => {
+            take_out(entries(&mut document, "fallbacks")?, name, "fallback chain")?
+        }
+        Edit::Policy { pattern, change } => {
+            let fields = |table: &mut dyn TableLike| change.iter().for_each(|change| amend_policy(table, change));
+            let place = routing(&mut document)?.entry("policies").or_insert_with(list);
+            // The first that matches holds: behind a wider one it would never count.
+            let behind = |known: &str| covers(known, pattern);
+            let of = Listed { key: "model_pattern", name: pattern, what: "policy", behind: &behind };
+            of.change(place, change.is_some().then_some(&fields))?;
+        }
+        Edit::Budget(change) => amend_budget(budget(&mut document)?, change),
+        Edit::Backend { name, backend } => {
+            let fields = |table: &mut dyn TableLike| backend.iter().for_each(|backend| write_backend(table, backend));
+            let place = document.entry("backends").or_insert_with(list);
+            if backend.is_some() && names(place, "name").any(|known| known == name) {
+                return Err(ChangeError::Taken(format!("backend `{name}`")));
+            }
+            let of = Listed { key: "name", name, what: "backend", behind: &|_| false };
+            of.change(place, backend.is_some().then_some(&fields))?;
+        }
+    }
+    Ok(document.to_string())
+}
+
+fn list() -> Item {
+    Item::ArrayOfTables(ArrayOfTables::new())
+}
+
+/// A table that is written only where something stands in it.
+fn unwritten() -> Item {
+    let mut table = Table::new();
+    table.set_implicit(true);
+    Item::Table(table)
+}
+
+fn routing(document: &mut DocumentMut) -> Result<&mut dyn TableLike, ChangeError> {
+    let item = document.entry("routing").or_insert_with(unwritten);
+    item.as_table_like_mut().ok_or_else(|| ChangeError::Form("`routing` is not a table: write [routing]".to_owned()))
+}
+
+/// The budget, in whichever of its two places it stands.
+fn budget(document: &mut DocumentMut) -> Result<&mut dyn TableLike, ChangeError> {
+    let is_in_routing = document.get("routing").and_then(|routing| routing.get("budget")).is_some();
+    let place: &mut dyn TableLike = if is_in_routing { routing(document)? } else { document.as_table_mut() };
+    let item = place.entry("budget").or_insert_with(|| Item::Table(Table::new()));
+    item.as_table_like_mut().ok_or_else(|| ChangeError::Form("`budget` is not a table: write [budget]".to_owned()))
+}
+
+fn amend_budget(table: &mut dyn TableLike, change: &BudgetChange) {
+    let BudgetChange { monthly_limit_usd, soft_limit_percent, hard_limit_action } = *change;
+    // It may stand there under its older name.
+    let limit = if table.contains_key("monthly_limit") { "monthly_limit" } else { "monthly_limit_usd" };
+    amend(table, limit, monthly_limit_usd, |limit| Some(limit.into()));
+    amend(table, "soft_limit_percent", soft_limit_percent, |percent| Some(percent.into()));
+    amend(table, "hard_limit_action", hard_limit_action, |action| Some(action.word().into()));
+}
+
+/// A table of `routing`.
+fn entries<'a>(document: &'a mut DocumentMut, name: &str) -> Result<&'a mut dyn TableLike, ChangeError> {
+    let item = routing(document)?.entry(name).or_insert_with(|| Item::Table(Table::new()));
+    let wrong = || ChangeError::Form(format!("`routing.{name}` is not a table: write [routing.{name}]"));
+    item.as_table_like_mut().ok_or_else(wrong)
+}
+
+fn take_out(table: &mut dyn TableLike, name: &str, what: &str) -> Result<(), ChangeError> {
+    table.remove(name).map(drop).ok_or_else(|| ChangeError::Absent(format!("{what} `{name}`")))
+}
+
+type Fill<'a> = dyn Fn(&mut dyn TableLike) + 'a;
+
+/// One table of a list.
+struct Listed<'a> {
+    /// The key that names it.
+    key: &'a str,
+    name: &'a str,
+    /// What it is, for people.
+    what: &'a str,
+    /// Whether a new one has to stand before the one of this name.
+    behind: &'a dyn Fn(&str) -> bool,
+}
+
+impl Listed<'_> {
+    /// Sets it or takes it out: `[[x]]`, `x = [{…}]`, or a table by that key.
+    fn change<F: Fn(&mut dyn TableLike)>(&self, place: &mut Item, fill: Option<&F>) -> Result<(), ChangeError> {
+        let fill: Option<&Fill<'_>> = fill.map(|fill| fill as &Fill<'_>);
+        let is_inline = place.is_value();
+        match place {
+            Item::ArrayOfTables(list) => self.in_tables(list, fill),
+            Item::Value(Value::Array(list)) => self.in_array(list, fill),
+            other => {
+                let wrong = || ChangeError::Form(format!("the list of each {} is none: write [[…]]", self.what));
+                self.by_name(other.as_table_like_mut().ok_or_else(wrong)?, is_inline, fill)
+            }
+        }
+    }
+
+    fn absent(&self) -> ChangeError {
+        ChangeError::Absent(format!("{} `{}`", self.what, self.name))
+    }
+
+    fn is_behind(&self, name: Option<&str>) -> bool {
+        name.is_some_and(self.behind)
+    }
+
+    fn in_tables(&self, list: &mut ArrayOfTables, fill: Option<&Fill<'_>>) -> Result<(), ChangeError> {
+        let name = |table: &Table| table.get(self.key).and_then(Item::as_str).map(str::to_owned);
+        let at = list.iter().position(|table| name(table).as_deref() == Some(self.name));
+        match (at, fill) {
+            (Some(at), Some(fill)) => fill(list.get_mut(at).ok_or_else(|| self.absent())?),
+            (Some(at), None) => drop(list.remove(at)),
+            (None, Some(fill)) => {
+                let mut table = Table::new();
+                put(&mut table, self.key, self.name.into());
+                fill(&mut table);
+                let before = list.iter().position(|known| self.is_behind(name(known).as_deref()));
+                // Tables are written by their places in the file.
+                table.set_position(before.and_then(|before| list.get(before)?.position()));
+                list.insert(before.unwrap_or(list.len()), table);
+            }
+            (None, None) => return Err(self.absent()),
+        }
+        Ok(())
+    }
+
+    fn in_array(&self, list: &mut Array, fill: Option<&Fill<'_>>) -> Result<(), ChangeError> {
+        let name = |value: &Value| Some(value.as_inline_table()?.get(self.key)?.as_str()?.to_owned());
+        let at = list.iter().position(|value| name(value).as_deref() == Some(self.name));
+        match (at, fill) {
+            (Some(at), Some(fill)) => {
+                fill(list.get_mut(at).and_then(Value::as_inline_table_mut).ok_or_else(|| self.absent())?);
+            }
+            (Some(at), None) => drop(list.remove(at)),
+            (None, Some(fill)) => {
+                let mut table = InlineTable::new();
+                put(&mut table, self.key, self.name.into());
+                fill(&mut table);
+                let before = list.iter().position(|known| self.is_behind(name(known).as_deref()));
+                list.insert(before.unwrap_or(list.len()), table);
+            }
+            (None, None) => return Err(self.absent()),
+        }
+        Ok(())
+    }
+
+    fn by_name(&self, table: &mut dyn TableLike, is_inline: bool, fill: Option<&Fill<'_>>) -> Result<(), ChangeError> {
+        // In a table of policies by pattern `default` stands for `*`.
+        let name = if self.name == "*" && table.contains_key(DEFAULT) { DEFAULT } else { self.name };
+        let Some(fill) = fill else { return take_out(table, name, self.what) };
+        let wrong = || ChangeError::Form(format!("{} `{name}` is not a table", self.what));
+        if let Some(known) = table.get_mut(name) {
+            fill(known.as_table_like_mut().ok_or_else(wrong)?);
+            return Ok(());
+        }
+        // `default` comes last wherever it is written.
+        let is_behind = |known: &&str| *known != DEFAULT && (self.behind)(known);
+        let names: Vec<String> = table.iter().map(|(known, _)| known.to_owned()).collect();
+        let first = names.iter().position(|known| is_behind(&known.as_str())).unwrap_or(names.len());
+        let mut new = Table::new();
+        fill(&mut new);
+        let wider = names.get(first).and_then(|wider| table.get(wider));
+        new.set_position(wider.and_then(Item::as_table).and_then(Table::position));
+        // Tables with a head of their own come behind all values.
+        let is_inline = is_inline || wider.is_some_and(|wider| wider.as_table().is_none_or(Table::is_dotted));
+        let behind: Vec<(Key, Item)> = names[first..]
+            .iter()
+            .filter_map(|known| {
+                let key = table.get_key_value(known)?.0.clone();
+                Some((key, table.remove(known)?))
+            })
+            .collect();
+        let new = if is_inline { Item::Value(Value::InlineTable(new.into_inline_table())) } else { Item::Table(new) };
+        table.entry(name).or_insert(new);
+        for (key, item) in behind {
+            table.entry_format(&key).or_insert(item);
+        }
+        Ok(())
+    }
+}
+
+/// The key of a table of policies that stands for every model.
+const DEFAULT: &str = "default";
+
+/// What the tables of a list are called.
+fn names<'a>(place: &'a Item, key: &'a str) -> Box<dyn Iterator<Item = &'a str> + 'a> {
+    match place {
+        Item::ArrayOfTables(list) => Box::new(list.iter().filter_map(move |table| table.get(key)?.as_str())),
+        Item::Value(Value::Array(list)) => {
+            Box::new(list.iter().filter_map(move |value| value.as_inline_table()?.get(key)?.as_str()))
+        }
+        _ => Box::new(std::iter::empty()),
+    }
+}
+
+/// Touches what is named, and nothing else. What says no more than the default is not written.
+fn amend_policy(table: &mut dyn TableLike, change: &PolicyChange) {
+    amend(table, "privacy", change.privacy(), |privacy| (privacy == Privacy::Restricted).then(|| "restricted".into()));
+    amend(table, "min_tier", change.min_tier, |tier| Some(i64::from(tier.get()).into()));
+    amend(table, "max_cost_per_request", change.max_cost_per_request, |most| Some(most.into()));
+    amend(table, "fallback_allowed", change.fallback_allowed, |allowed| (!allowed).then(|| false.into()));
+}
+
+fn amend<T>(table: &mut dyn TableLike, key: &str, amend: Amend<T>, write: impl Fn(T) -> Option<Value>) {
+    match amend {
+        Amend::Keep => {}
+        Amend::Clear => put_or_remove(table, key, None),
+        Amend::Set(value) => put_or_remove(table, key, write(value)),
+    }
+}
+
+fn write_backend(table: &mut dyn TableLike, backend: &Saved) {
+    put(table, "url", backend.url.as_str().into());
+    put(table, "type", backend.kind.as_str().into());
+    put_or_remove(table, "priority", backend.priority.map(|priority| i64::from(priority).into()));
+    put_or_remove(table, "zone", backend.zone.map(|zone| zone.as_str().into()));
+    put_or_remove(table, "tier", backend.tier.map(|tier| i64::from(tier.get()).into()));
+}
+
+fn put_or_remove(table: &mut dyn TableLike, key: &str, value: Option<Value>) {
+    match value {
+        Some(value) => put(table, key, value),
+        None => drop(table.remove(key)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Kind, Tier, Zone};
+    use crate::route::Policy;
+
+    fn alias(name: &str, target: Option<&str>) -> Edit {
+        Edit::Alias { name: name.to_owned(), target: target.map(str::to_owned) }
+    }
+
+    fn policy(pattern: &str, change: &str) -> Edit {
+        let change: PolicyChange = serde_json::from_str(change).expect("a change");
+        Edit::Policy { pattern: pattern.to_owned(), change: Some(change) }
+    }
+
+    fn policies(text: &str) -> Vec<Policy> {
+        let config: crate::config::Config = toml::from_str(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+        config.routing.policies
+    }
+
+    /// `[[routing.policies]]` in every form in which it may be written.
+    const FORMS: [&str; 3] = [
+        "[[routing.policies]]\nmodel_pattern = 'code-*' # ours\nprivacy = 'restricted'\nmax_cost_per_request = 1.0 # USD\n",
+        "routing.policies = [{ model_pattern = 'code-*', privacy = 'restricted', max_cost_per_request = 1.0 }]\n",
+        "[routing.policies.'code-*']\nprivacy = 'restricted'\nmax_cost_per_request = 1.0\n",
+    ];
+
+    fn after(text: &str, edit: &Edit) -> String {
+        changed(text, edit).expect("a change")
+    }
+
+    #[test]
+    fn comments_and_order_stay() {
+        let text = "# mine\n[server] # here\nport = 1\n\n[routing.aliases]\n# the big one\nbig = \"a:70b\" # for now\n\n[mesh]\n";
+        let text = after(text, &alias("gpt-4.1", Some("m")));
+        let text = after(&text, &alias("big", Some("b:70b")));
+        assert_eq!(
+            text,
+            "# mine\n[server] # here\nport = 1\n\n[routing.aliases]\n# the big one\nbig = \"b:70b\" # for now\n\
+             \"gpt-4.1\" = \"m\"\n\n[mesh]\n"
+        );
+        let text = after(&text, &alias("gpt-4.1", None));
+        assert!(!text.contains("gpt"), "{text}");
+        assert_eq!(changed(&text, &alias("gpt-4.1", None)), Err(ChangeError::Absent("alias `gpt-4.1`".to_owned())));
+    }
+
+    #[test]
+    fn what_is_not_there_is_made() {
+        assert_eq!(after("", &alias("a", Some("b"))), "[routing.aliases]\na = \"b\"\n");
+        assert_eq!(
+            after("routing = { aliases = {} }\n", &alias("a", Some("b"))),
+            "routing = { aliases = { a = \"b\" } }\n"
+        );
+        let models = Some(vec!["b".to_owned(), "c".to_owned()]);
+        let text = after("[routing]\nmax_retries = 1\n", &Edit::Fallback { name: "a".to_owned(), models });
+        assert_eq!(text, "[routing]\nmax_retries = 1\n\n[routing.fallbacks]\na = [\"b\", \"c\"]\n");
+    }
+
+    /// Setting a tier once dropped the privacy that stood beside it.
+    #[test]
+    fn a_policy_is_changed_where_it_is_named_and_nowhere_else() {
+        let restricted =
+            Policy { model_pattern: "code-*".to_owned(), privacy: Privacy::Restricted, ..Policy::default() };
+        let before = Policy { max_cost_per_request: Some(1.0), fallback_allowed: true, ..restricted };
+        let tier = |tier| Some(Tier::try_from(tier).expect("a tier"));
+        for form in FORMS {
+            assert_eq!(policies(form), std::slice::from_ref(&before), "{form}");
+            for (change, expected) in [
+                ("{\"tier\": 4}", Policy { min_tier: tier(4), ..before.clone() }),
+                ("{\"max_cost_per_request\": null}", Policy { max_cost_per_request: None, ..before.clone() }),
+                ("{\"privacy\": \"unrestricted\"}", Policy { privacy: Privacy::Unrestricted, ..before.clone() }),
+                ("{\"zone\": \"open\"}", Policy { privacy: Privacy::Unrestricted, ..before.clone() }),
+                ("{\"fallback_allowed\": false}", Policy { fallback_allowed: false, ..before.clone() }),
+                ("{}", before.clone()),
+            ] {
+                let text = after(form, &policy("code-*", change));
+                assert_eq!(policies(&text), std::slice::from_ref(&expected), "{change}: {text}");
+            }
+            let gone = after(form, &Edit::Policy { pattern: "code-*".to_owned(), change: None });
+            assert!(policies(&gone).is_empty(), "{gone}");
+        }
+        let text = after(FORMS[0], &policy("code-*", "{\"tier\": 4}"));
+        assert!(text.contains("# ours\n") && text.contains("1.0 # USD\n"), "{text}");
+        let text = after("", &policy("code-*", "{\"zone\": \"restricted\"}"));
+        assert_eq!(policies(&text)[0].privacy, Privacy::Restricted);
+        let text = after("[routing.policies.default]\nmin_tier = 1\n", &policy("*", "{\"tier\": 2}"));
+        assert!(text.starts_with("[routing.policies.default]\nmin_tier = 2\n"), "{text}");
+    }
+
+    /// Whoever restricted a model behind `*` was told that it holds, and it never did.
+    #[test]
+    fn a_new_policy_stands_before_a_wider_one() {
+        let wide = [
+            "[[routing.policies]]\nmodel_pattern = 'a'\n[[routing.policies]]\nmodel_pattern = '*'\n[server]\nport = 1\n\
+             [[routing.policies]]\nmodel_pattern = 'z'\n",
+            "# mine\n[routing]\npolicies = [{ model_pattern = 'a' }, { model_pattern = '*' }, { model_pattern = 'z' }]\n",
+            "[routing.policies.a]\nmin_tier = 1\n[routing.policies.'*'] # all\nmin_tier = 1\n[server]\nport = 1\n\
+             [routing.policies.z]\nmin_tier = 1\n",
+            "routing = { policies = { a = { min_tier = 1 }, '*' = { min_tier = 1 }, z = { min_tier = 1 } } }\n",
+            "[routing.policies]\na = { min_tier = 1 }\n'*' = { min_tier = 1 } # all\nz.min_tier = 1\n",
+        ];
+        for text in wide {
+            let text = after(text, &policy("secret-*", "{\"privacy\": \"restricted\"}"));
+            let now = policies(&text);
+            let patterns: Vec<&str> = now.iter().map(|policy| policy.model_pattern.as_str()).collect();
+            assert_eq!(patterns, ["a", "secret-*", "*", "z"], "{text}");
+            assert_eq!(now[1].privacy, Privacy::Restricted, "{text}");
+        }
+        let text = after("[routing.policies.default]\nmin_tier = 2\n", &policy("b", "{\"tier\": 3}"));
+        assert_eq!(text, "[routing.policies.default]\nmin_tier = 2\n\n[routing.policies.b]\nmin_tier = 3\n");
+        let text = after("[[routing.policies]]\nmodel_pattern = 's*'\n", &policy("*", "{\"tier\": 3}"));
+        assert_eq!(policies(&text)[1].model_pattern, "*", "a wider one comes last: {text}");
+    }
+
+    #[test]
+    fn a_policy_that_is_said_whole_keeps_nothing_else() {
+        for form in FORMS {
+            let whole: PolicyChange = serde_json::from_str("{\"tier\": 3}").expect("a change");
+            let edit = Edit::Policy { pattern: "code-*".to_owned(), change: Some(whole.whole()) };
+            let set = &policies(&after(form, &edit))[0];
+            assert_eq!((set.privacy, set.max_cost_per_request), (Privacy::Unrestricted, None), "{form}");
+            assert_eq!(set.min_tier.map(Tier::get), Some(3));
+        }
+    }
+
+    #[test]
+    fn a_budget_is_changed_in_the_place_where_it_stands() {
+        let edit = |change: &str| Edit::Budget(serde_json::from_str(change).expect("a change"));
+        let set = edit("{\"monthly_limit_usd\": 50, \"hard_limit_action\": \"block_cloud\"}");
+        assert_eq!(after("", &set), "[budget]\nmonthly_limit_usd = 50.0\nhard_limit_action = \"block_cloud\"\n");
+        assert_eq!(
+            after("[budget] # ours\nmonthly_limit = 5.0 # USD\nsoft_limit_percent = 80\n", &set),
+            "[budget] # ours\nmonthly_limit = 50.0 # USD\nsoft_limit_percent = 80\nhard_limit_action = \"block_cloud\"\n"
+        );
+        let gone = edit("{\"monthly_limit_usd\": null, \"soft_limit_percent\": 70.5}");
+        assert_eq!(
+            after("[routing.budget]\nmonthly_limit_usd = 5.0\n", &gone),
+            "[routing.budget]\nsoft_limit_percent = 70.5\n"
+        );
+        assert_eq!(
+            after("routing = { budget = {} }\n", &gone),
+            "routing = { budget = { soft_limit_percent = 70.5 } }\n"
+        );
+        assert!(matches!(changed("budget = 3\n", &set), Err(ChangeError::Form(_))));
+        assert!(serde_json::from_str::<BudgetChange>("{\"monthly\": 5}").is_err());
+    }
+
+    #[test]
+    fn a_backend_is_saved_once() {
+        let backend = Saved {
+            url: "http://h:1".to_owned(),
+            kind: Kind::Ollama,
+            priority: Some(3),
+            zone: Some(Zone::Open),
+            tier: None,
+        };
+        let edit = Edit::Backend { name: "gpu".to_owned(), backend: Some(backend) };
+        let text = after("[server]\nport = 1\n", &edit);
+        assert_eq!(
+            text,
+            "[server]\nport = 1\n\n[[backends]]\nname = \"gpu\"\nurl = \"http://h:1\"\ntype = \"ollama\"\npriority = 3\n\
+             zone = \"open\"\n"
+        );
+        assert!(matches!(changed(&text, &edit), Err(ChangeError::Taken(_))));
+        let gone = after(&text, &Edit::Backend { name: "gpu".to_owned(), backend: None });
+        assert_eq!(gone, "[server]\nport = 1\n");
+    }
+}

@@ -1,0 +1,237 @@
+//! A page as people read it: an entry of the history, a line of the list of requests, or the whole decision. Made when
+//! somebody asks. Who is who is known by whoever asks.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::page::{self, MOST_NAME, Page, State, Tried, cut};
+use crate::gateway::explain;
+use crate::route::{Place, Plan};
+
+/// What stands for a backend where none was asked.
+const NONE: &str = "none";
+
+/// Characters of what went wrong in an entry of the history.
+const MOST_ERROR: usize = 1_024;
+
+/// An ended request, as `/v1/history` and `/ws` tell it.
+#[derive(Debug, Serialize)]
+pub struct History {
+    /// When it ended, in seconds since 1970.
+    pub timestamp: u64,
+    /// The model that was asked for, after aliases, or the one that served.
+    pub model: String,
+    /// The name of the backend, or `none`.
+    pub backend_id: String,
+    /// From its coming to its end.
+    pub duration_ms: u64,
+    /// `Success` or `Error`.
+    pub status: &'static str,
+    /// What went wrong.
+    pub error_message: Option<String>,
+    /// Names it to `/nexus/v1/requests/{id}`.
+    pub request_id: String,
+    /// Where it came from and went, for those who see the whole mesh.
+    #[serde(flatten)]
+    pub way: Option<Way>,
+}
+
+/// The way of a request through the mesh.
+#[derive(Debug, Serialize)]
+pub struct Way {
+    /// `client`, or `peer` where another peer forwarded it.
+    pub origin: &'static str,
+    /// The name of the peer that its client asked.
+    pub entry: String,
+    /// The name of the peer whose backend was asked; `None` where none was.
+    pub peer: Option<String>,
+}
+
+impl History {
+    /// The entry of an ended request with its way, of a [`Page::line`] that any peer may have told; `None` where it does not
+    /// say when it ended.
+    pub fn of_line(line: &Value) -> Option<Self> {
+        let text = |key: &str| line[key].as_str().map(|text| cut(text, MOST_NAME).to_owned());
+        let came = line["since"].as_str()?.parse::<jiff::Timestamp>().ok()?;
+        let duration_ms = line["elapsed_ms"].as_u64()?;
+        let way = Way {
+            origin: if line["origin"] == "peer" { "peer" } else { "client" },
+            entry: text("entry").unwrap_or_default(),
+            peer: text("peer"),
+        };
+        Some(History {
+            timestamp: u64::try_from(came.as_millisecond()).ok()?.saturating_add(duration_ms) / 1_000,
+            model: text("served_model").or_else(|| text("model")).unwrap_or_default(),
+            backend_id: text("backend").unwrap_or_else(|| NONE.to_owned()),
+            duration_ms,
+            status: if line["state"] == State::Done.as_str() { "Success" } else { "Error" },
+            error_message: line["error"].as_str().map(|error| cut(error, MOST_ERROR).to_owned()),
+            request_id: text("id").unwrap_or_default(),
+            way: Some(way),
+        })
+    }
+}
+
+impl Page {
+    /// The entry of the history; `None` while it is under way.
+    pub fn history(&self) -> Option<History> {
+        let timestamp = self.ended_at()? / 1_000;
+        let way = self.way();
+        let ended = way.ended.as_ref()?;
+        let last = way.attempts.last();
+        let model = last.map_or_else(|| way.resolved(), |tried| tried.model.as_str());
+        Some(History {
+            timestamp,
+            model: cut(model, MOST_NAME).to_owned(),
+            backend_id: cut(last.map_or(NONE, |tried| tried.place.backend()), MOST_NAME).to_owned(),
+            duration_ms: millis(ended.took),
+            status: if way.state == State::Done { "Success" } else { "Error" },
+            error_message: ended.error.as_deref().map(|error| cut(error, MOST_ERROR).to_owned()),
+            request_id: self.id.to_string(),
+            way: None,
+        })
+    }
+
+    /// Its way. `here` is this peer, `entry` the one that its client asked.
+    pub fn way_of(&self, here: &str, entry: String) -> Way {
+        let way = self.way();
+        let peer = way.attempts.last().map(|tried| tried.place.peer_name().map_or(here, |name| name).to_owned());
+        Way { origin: self.origin(), entry, peer }
+    }
+
+    fn origin(&self) -> &'static str {
+        if self.is_from_peer() { "peer" } else { "client" }
+    }
+
+    /// One line of the list of requests. `here` is this peer, `entry` the one that its client asked.
+    pub fn line(&self, here: &str, entry: &str) -> Value {
+        let way = self.way();
+        let last = way.attempts.last();
+        let ended = way.ended.as_ref();
+        let (prompt, completion) = ended.and_then(|ended| ended.tokens).unzip();
+        let retries = way.attempts.len().saturating_sub(1) + way.attempts_left_out as usize;
+        json!({
+            "id": self.id,
+            "state": way.state.as_str(),
+            "model": way.asked,
+            "served_model": last.map(|tried| &tried.model),
+            "endpoint": self.endpoint.path(&way.asked),
+            "stream": way.stream,
+            "client": self.client(),
+            "origin": self.origin(),
+            "entry": entry,
+            "peer": last.map(|tried| tried.place.peer_name().map_or(here, |name| name)),
+            "backend": last.map(|tried| tried.place.backend()),
+            "since": stamp(self.began_ms),
+            "elapsed_ms": millis(ended.map_or_else(|| self.began.elapsed(), |ended| ended.took)),
+            "queued_ms": millis(way.queued()),
+            "first_byte_ms": way.first_byte().map(millis),
+            "status_code": ended.map(|ended| ended.status).filter(|status| *status > 0),
+            "error": ended.and_then(|ended| ended.error.as_deref()),
+            "error_type": ended.and_then(|ended| ended.error_type),
+            "tokens_prompt": prompt,
+            "tokens_completion": completion,
+            "cost_usd": ended.and_then(|ended| ended.cost_usd),
+            "retries": retries,
+        })
+    }
+
+    /// All of it: how it was decided and what came of it.
+    pub fn decision(&self, here: &str, entry: &str) -> Value {
+        let mut told = self.line(here, entry);
+        let way = self.way();
+        told["told_by"] = here.into();
+        if let Some(chain) = &way.chain {
+            told["resolved"] = cut(&chain.resolved, MOST_NAME).into();
+            told["aliases"] = chain.steps.iter().map(|(from, to)| json!([from, to])).collect();
+            told["fallbacks"] = chain.fallbacks.clone().into();
+        }
+        if let Some(plan) = &way.plan {
+            told["strategy"] = json!(plan.strategy);
+            told["zone"] = json!(plan.zone);
+            told["tier"] = json!(plan.tier);
+            told["candidates"] = candidates(plan, here);
+        }
+        told["candidates_left_out"] = way.left_out.into();
+        told["plans"] = way.plans.into();
+        told["attempts"] = way.attempts.iter().map(|tried| attempt(tried, here)).collect();
+        told["attempts_left_out"] = way.attempts_left_out.into();
+        told["route_reason"] = (!way.route_reason.is_empty()).then_some(way.route_reason).into();
+        told
+    }
+
+    fn client(&self) -> Option<&str> {
+        self.caller.as_ref().filter(|caller| !caller.is_stranger).map(|caller| caller.name.as_str())
+    }
+}
+
+impl page::Way {
+    fn resolved(&self) -> &str {
+        self.chain.as_ref().map_or(&self.asked, |chain| &chain.resolved)
+    }
+
+    fn queued(&self) -> Duration {
+        self.queued + self.in_line.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    /// From the coming of the request.
+    fn first_byte(&self) -> Option<Duration> {
+        let last = self.attempts.last().filter(|tried| tried.missed.is_none())?;
+        Some(last.at + last.took?)
+    }
+}
+
+fn candidates(plan: &Plan, here: &str) -> Value {
+    let kept = plan.steps.iter().enumerate().map(|(at, step)| {
+        let mut told = place(&step.place, &step.model, here);
+        told["terms"] = json!({});
+        explain::rank(&mut told, at, step);
+        told["fact_age_ms"] = step.fact_age.map(millis).into();
+        told["terms"]["full"] = step.full.into();
+        told["terms"]["suspect"] = step.suspect.into();
+        told["terms"]["residency"] = json!(step.residency);
+        told["terms"]["zone"] = json!(step.zone);
+        told
+    });
+    let rejected = plan.rejections.iter().map(|rejection| {
+        let mut told = place(&rejection.place, &rejection.model, here);
+        explain::reject(&mut told, rejection);
+        told["terms"] = json!({ "zone": rejection.zone, "tier": rejection.tier });
+        told
+    });
+    kept.chain(rejected).collect()
+}
+
+fn place(place: &Place, model: &str, here: &str) -> Value {
+    json!({
+        "peer": place.peer_name().map_or(here, |name| name),
+        "backend": place.backend(),
+        "model": cut(model, MOST_NAME),
+    })
+}
+
+fn attempt(tried: &Tried, here: &str) -> Value {
+    let result = match (&tried.missed, tried.took) {
+        (Some(_), _) => "missed",
+        (None, Some(_)) => "answered",
+        (None, None) => "trying",
+    };
+    let mut told = place(&tried.place, &tried.model, here);
+    told["at_ms"] = millis(tried.at).into();
+    told["took_ms"] = tried.took.map(millis).into();
+    told["result"] = result.into();
+    told["reason"] = tried.missed.as_deref().into();
+    told
+}
+
+/// A moment for people, RFC 3339 in UTC.
+fn stamp(unix_ms: u64) -> String {
+    let moment = i64::try_from(unix_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+    moment.unwrap_or_default().to_string()
+}
+
+pub(super) fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
