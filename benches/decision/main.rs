@@ -15,6 +15,7 @@ mod told;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::cells::{CANDIDATES, Cell, SIZES};
 use crate::decision::Decision;
@@ -69,7 +70,12 @@ fn main() -> Result<()> {
             Ok(())
         }
         None if !arguments.bench => {
-            println!("Nothing is measured in a test run: use `cargo bench --bench decision`");
+            let clock = stopped()?;
+            let _now = clock.enter();
+            alike(&settings(arguments.kib)?)?;
+            println!(
+                "No mesh decides otherwise. Nothing is measured in a test run: use `cargo bench --bench decision`"
+            );
             Ok(())
         }
         None => drive(&arguments),
@@ -80,12 +86,11 @@ fn drive(arguments: &Arguments) -> Result<()> {
     let candidates = chosen(arguments)?;
     let rounds = arguments.rounds.unwrap_or(if arguments.short { 1 } else { 9 }).max(1);
     let many = if arguments.short { 300 } else { 1_100 };
-    let settings: Vec<Setting> = SIZES.iter().map(|size| Setting::new(*size, arguments.kib)).collect::<Result<_>>()?;
-    let setting =
-        |cell: &Cell| settings.iter().find(|setting| setting.size == cell.size).context("every size is built");
-    let mut decisions: Vec<Decision<'_>> =
-        cells::all().map(|cell| Decision::new(setting(&cell)?, cell)).collect::<Result<_>>()?;
-    compare(&decisions)?;
+    let clock = stopped()?;
+    let now = clock.enter();
+    let settings = settings(arguments.kib)?;
+    let mut decisions = alike(&settings)?;
+    drop(now);
     decisions.retain(|decision| candidates.contains(&decision.cell.candidates));
 
     let mut results = Results { machine: machine::about(), ..Results::default() };
@@ -117,6 +122,25 @@ fn chosen(arguments: &Arguments) -> Result<&[usize]> {
         anyhow::bail!("no model is at {number} backends: choose of {CANDIDATES:?}");
     }
     Ok(candidates)
+}
+
+/// A clock that stands still: a plan tells how old its news are, and one mesh is built after the other.
+fn stopped() -> Result<Runtime> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?)
+}
+
+/// A mesh of every size.
+fn settings(kib: usize) -> Result<Vec<Setting>> {
+    SIZES.iter().map(|size| Setting::new(*size, kib)).collect()
+}
+
+/// Every decision; in none does the size of the mesh change what is decided.
+fn alike(settings: &[Setting]) -> Result<Vec<Decision<'_>>> {
+    let setting =
+        |cell: &Cell| settings.iter().find(|setting| setting.size == cell.size).context("every size is built");
+    let decisions = cells::all().map(|cell| Decision::new(setting(&cell)?, cell)).collect::<Result<Vec<_>>>()?;
+    compare(&decisions)?;
+    Ok(decisions)
 }
 
 /// The same candidates in a larger mesh are the same plan.
