@@ -4,9 +4,13 @@
 #   docker run --rm -p 8000:8000 -p 8001:8001/udp nexus
 #
 # Multicast does not reach into most container networks: name other peers with NEXUS_MESH_SEEDS. Plain instructions
-# only, so that engines without BuildKit build it too.
+# only, so that engines without BuildKit build it too. A build that need not be fast where it runs takes less time with
+# `--build-arg CARGO_PROFILE_RELEASE_LTO=off --build-arg CARGO_PROFILE_RELEASE_OPT_LEVEL=1`.
 
 FROM rust:1-bookworm AS build
+ARG CARGO_PROFILE_RELEASE_LTO
+ARG CARGO_PROFILE_RELEASE_CODEGEN_UNITS
+ARG CARGO_PROFILE_RELEASE_OPT_LEVEL
 WORKDIR /build
 # Dependencies first, against empty targets: they are built again only when the manifest changes. Tests and benchmarks
 # stay empty.

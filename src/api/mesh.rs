@@ -1,19 +1,17 @@
-//! `/nexus/v1/mesh`: who is in the mesh, as this peer sees it, and joining another.
+//! `/nexus/v1/mesh`: who is in the mesh, as this peer sees it.
 
 use std::time::Duration;
 
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::Response;
 use http::StatusCode;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::json;
 use tokio::time::Instant;
-use tracing::warn;
 
-use super::{Manage, View, audit, budget, respond};
-use crate::dialect::Fault;
+use super::{View, budget, respond};
 use crate::fleet::{BackendFacts, PeerState};
-use crate::mesh::{Membership, Mesh, Peer};
+use crate::mesh::{Mesh, Peer};
 
 #[derive(Serialize)]
 struct PeerView {
@@ -142,50 +140,4 @@ fn other(peer: &Peer, now: Instant, config: &crate::mesh::Config) -> PeerView {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// What `nexus mesh join` sends. The name and the key must be there, for without them a slip would lead a node out of
-/// its mesh; an empty key asks for an open one.
-#[derive(Deserialize)]
-struct Joining {
-    name: String,
-    key: String,
-    #[serde(default)]
-    seeds: Vec<String>,
-    /// The key was made just now, for this node: the mesh begins here.
-    #[serde(default)]
-    made_here: bool,
-}
-
-/// The largest body of a management call.
-const BODY_LIMIT: usize = 64 << 10;
-
-pub(super) async fn join(State(manage): State<Manage>, request: Request) -> Response {
-    let joined = async {
-        if manage.mesh.is_none() {
-            return Err(Fault::conflict(
-                "The mesh is off on this node: set `mesh.enabled = true` and restart it.".to_owned(),
-            ));
-        }
-        let (_, body) = respond::whole_body_of(request, BODY_LIMIT).await?;
-        let joining: Joining =
-            serde_json::from_slice(&body).map_err(|error| Fault::bad_request(format!("Invalid request: {error}")))?;
-        let Joining { name, key, seeds, made_here } = joining;
-        let membership =
-            Membership::read(&name, &key, &seeds).map_err(|wrong| Fault::bad_request(format!("Invalid {wrong}")))?;
-        if !membership.key.is_keyed() {
-            let means = "any peer on this network may join, and see models and prompts; close it: nexus mesh invite";
-            warn!(mesh = name, "Joining an open mesh: {means}");
-        }
-        manage.membership.join(membership, made_here).await.map_err(Fault::bad_request)?;
-        Ok(name)
-    };
-    match joined.await {
-        Ok(name) => {
-            let mut response = respond::json(StatusCode::OK, &json!({ "joined": true }));
-            audit::deed(&mut response, "mesh_joined", name);
-            response
-        }
-        Err(fault) => respond::fault(&fault),
-    }
 }

@@ -15,6 +15,7 @@ mod foreign;
 mod gathered;
 mod health;
 mod infer;
+mod joining;
 mod keys;
 mod lifecycle;
 mod live;
@@ -171,7 +172,6 @@ struct Manage {
     registry: Arc<Registry>,
     mesh: Option<Mesh>,
     http: Arc<dyn crate::env::HttpExchange>,
-    membership: Arc<dyn Membership>,
 }
 
 #[derive(Clone)]
@@ -248,8 +248,13 @@ pub fn router(parts: Parts, env: &Env) -> (Router, Managed) {
     });
     parts.answers.are_given_by(&watch);
     let gate = Arc::new(auth::Gate { guard, mesh: parts.mesh.clone(), name: parts.name, tasks: env.tasks.clone() });
-    let manage =
-        Manage { registry: parts.registry, mesh: parts.mesh, http: env.http.clone(), membership: parts.membership };
+    let doorway = joining::Doorway {
+        mesh: parts.mesh.clone(),
+        membership: parts.membership,
+        settings: parts.settings.clone(),
+        seed: env.seed.clone(),
+    };
+    let manage = Manage { registry: parts.registry, mesh: parts.mesh, http: env.http.clone() };
     let managed = managed(&manage, drain, parts.settings, parts.levels);
     let api = Router::new()
         .merge(
@@ -327,10 +332,11 @@ pub fn router(parts: Parts, env: &Env) -> (Router, Managed) {
         )
         .merge(
             Router::new()
-                .route("/nexus/v1/mesh/join", post(mesh::join))
+                .route("/nexus/v1/mesh/invite", post(joining::invite))
+                .route("/nexus/v1/mesh/join", post(joining::join))
                 .route_layer(from_fn(query::check))
                 .route_layer(from_fn_with_state(gate.clone(), auth::check))
-                .with_state(manage),
+                .with_state(doorway),
         )
         .merge(
             Router::new()

@@ -8,6 +8,7 @@ use super::edit::put;
 use crate::api::{Edit, Saved};
 use crate::budget::BudgetChange;
 use crate::fleet::Amend;
+use crate::mesh::{self, Membership};
 use crate::route::{PolicyChange, Privacy, covers};
 
 /// Why a text cannot be changed.
@@ -49,6 +50,7 @@ pub fn changed(text: &str, edit: &Edit) -> Result<String, ChangeError> {
             of.change(place, change.is_some().then_some(&fields))?;
         }
         Edit::Budget(change) => amend_budget(budget(&mut document)?, change),
+        Edit::Membership(membership) => write_membership(of_mesh(&mut document)?, membership),
         Edit::Backend { name, backend } => {
             let fields = |table: &mut dyn TableLike| backend.iter().for_each(|backend| write_backend(table, backend));
             let place = document.entry("backends").or_insert_with(list);
@@ -84,6 +86,26 @@ fn budget(document: &mut DocumentMut) -> Result<&mut dyn TableLike, ChangeError>
     let place: &mut dyn TableLike = if is_in_routing { routing(document)? } else { document.as_table_mut() };
     let item = place.entry("budget").or_insert_with(|| Item::Table(Table::new()));
     item.as_table_like_mut().ok_or_else(|| ChangeError::Form("`budget` is not a table: write [budget]".to_owned()))
+}
+
+fn of_mesh(document: &mut DocumentMut) -> Result<&mut dyn TableLike, ChangeError> {
+    let item = document.entry("mesh").or_insert_with(|| Item::Table(Table::new()));
+    item.as_table_like_mut().ok_or_else(|| ChangeError::Form("`mesh` is not a table: write [mesh]".to_owned()))
+}
+
+/// What is as it would be without a word stays unwritten.
+fn write_membership(table: &mut dyn TableLike, membership: &Membership) {
+    let usual = mesh::Config::default();
+    let Membership { name, key, seeds } = membership;
+    let key = if key.is_keyed() { key.to_string() } else { String::new() };
+    for (place, text, is_usual) in [("name", name, *name == usual.name), ("key", &key, key.is_empty())] {
+        if !is_usual || table.contains_key(place) {
+            put(table, place, text.into());
+        }
+    }
+    if !seeds.is_empty() || table.contains_key("seeds") {
+        put(table, "seeds", seeds.iter().collect::<Array>().into());
+    }
 }
 
 fn amend_budget(table: &mut dyn TableLike, change: &BudgetChange) {
@@ -428,5 +450,24 @@ mod tests {
         assert!(matches!(changed(&text, &edit), Err(ChangeError::Taken(_))));
         let gone = after(&text, &Edit::Backend { name: "gpu".to_owned(), backend: None });
         assert_eq!(gone, "[server]\nport = 1\n");
+    }
+
+    /// Whoever joins from the page finds the file as it was, but for what it says of the mesh.
+    #[test]
+    fn a_membership_is_written_beside_what_is_there() {
+        let key = "a".repeat(52);
+        let seeds = ["desk:8001".to_owned()];
+        let member =
+            |name: &str, key: &str| Edit::Membership(Membership::read(name, key, &seeds).expect("a membership"));
+        let text = "# ours\n[mesh]\nkey = '' # none yet\nmdns = false\n";
+        let after = changed(text, &member("default", &key)).expect("a change");
+        assert_eq!(
+            after,
+            format!("# ours\n[mesh]\nkey = \"{key}\" # none yet\nmdns = false\nseeds = [\"desk:8001\"]\n")
+        );
+        let open = changed(&after, &member("other", "")).expect("a change");
+        let config: crate::config::Config = toml::from_str(&open).expect("a configuration");
+        assert_eq!((config.mesh.name.as_str(), config.mesh.key.as_str(), config.mesh.mdns), ("other", "", false));
+        assert_eq!(changed("", &member("default", "")).expect("a change"), "[mesh]\nseeds = [\"desk:8001\"]\n");
     }
 }

@@ -27,7 +27,9 @@ pub use pulse::{Pulse, Sample};
 pub use rows::Cut;
 pub use seen::{MeshSeen, Seen, WarningSeen};
 pub use settings::{OfPeer, Settings};
-pub use templates::{Ask, Confirm, Decided, Forgotten, Home, KeyRow, Main, Manage, Notice, Shell, SignIn, write};
+pub use templates::{
+    Ask, Confirm, Decided, Forgotten, Home, KeyRow, Main, Manage, Notice, Secret, Shell, SignIn, write,
+};
 pub use words::{Name, escaped};
 
 /// The module that keeps the page fresh.

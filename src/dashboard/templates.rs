@@ -127,14 +127,28 @@ pub struct Ask {
     pub value: String,
 }
 
-/// Asks for the admin token, or says why nothing may be changed, or shows a key once.
+/// Asks for the admin token, or says why nothing may be changed.
 #[derive(Template)]
 #[template(path = "sign_in.html", config = "src/dashboard/askama.toml")]
 pub struct SignIn {
     /// Around it.
     pub shell: Shell,
-    /// A key that is shown this once.
-    pub key: Option<String>,
+}
+
+/// Shows a secret that was just made.
+#[derive(Template)]
+#[template(path = "secret.html", config = "src/dashboard/askama.toml")]
+pub struct Secret {
+    /// Around it.
+    pub shell: Shell,
+    /// What it is.
+    pub heading: &'static str,
+    /// What becomes of it.
+    pub about: &'static str,
+    /// What is copied.
+    pub text: String,
+    /// Where it came from, and what that is called.
+    pub back: (&'static str, &'static str),
 }
 
 /// The text of a template. One that cannot be written is a mistake of ours: an empty page says so.

@@ -9,6 +9,7 @@ mod identity;
 mod key;
 mod membership;
 mod tls;
+mod token;
 
 mod connection_ids;
 mod dial;
@@ -52,6 +53,7 @@ pub use key::{KeyError, MeshKey};
 pub use membership::{InvalidField, Membership, host_and_port, not_an_address, wrong_fields};
 pub use order::OrderError;
 pub use peers::{Peer, PeerBackend, Peers};
+pub use token::{BrokenToken, Token};
 pub use warnings::{Warning, rejected};
 
 use crate::env::{Announcement, Env};

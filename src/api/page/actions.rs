@@ -7,6 +7,7 @@ use std::sync::Arc;
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::membership;
 use crate::dashboard::escaped;
 use crate::fleet::Model;
 use crate::mesh::Peers;
@@ -103,6 +104,7 @@ pub(super) fn call(form: &Form) -> Result<Call, String> {
         "peer-drain" | "peer-undrain" | "peer-forget" => peer(form),
         "model-load" | "model-unload" => model(form),
         "key-add" | "key-revoke" => key(form),
+        "mesh-invite" | "mesh-close" | "mesh-join" => membership::call(form),
         _ => Err("This form asks for nothing that is known here: load the page again.".to_owned()),
     }
 }

@@ -11,12 +11,13 @@ use tower::ServiceExt;
 use tracing::{info, warn};
 
 use super::actions::{self, Call, Form, Question};
-use super::{Gathered, Page, Shared, html, limits, notice, refused, source, steering};
+use super::{Gathered, Page, Shared, html, limits, membership, notice, refused, source, steering};
 use crate::api::auth::Admitted;
 use crate::api::respond;
-use crate::dashboard::{self, Ask, Confirm, KeyRow, Manage, Name, Overview, Settings, Shell, SignIn};
+use crate::dashboard::{self, Ask, Confirm, KeyRow, Manage, Name, Overview, Secret, Settings, Shell};
 use crate::dialect::Fault;
 use crate::exchange::RequestId;
+use crate::mesh::Mesh;
 
 /// The largest form.
 const FORM_LIMIT: usize = 16 << 10;
@@ -64,13 +65,20 @@ pub(super) async fn act(State(page): Shared, request: Request) -> Response {
         Ok(call) => call,
         Err(wrong) => return back(&page, false, wrong),
     };
-    let (own, peers) = (page.parts.view.registry.snapshot(), page.parts.view.mesh.as_ref().map(|mesh| mesh.peers()));
     if !form.is_sure()
-        && let Some(question) = actions::question(&form, &own, &peers.unwrap_or_default())
+        && let Some(question) = question(&page, &form)
     {
         return ask(&page, &head, &form, question);
     }
     follow(&page, &head, call).await
+}
+
+/// What is asked before `form` is followed.
+fn question(page: &Page, form: &Form) -> Option<Question> {
+    let (own, mesh) = (page.parts.view.registry.snapshot(), page.parts.view.mesh.as_ref());
+    let peers = mesh.map(Mesh::peers).unwrap_or_default();
+    let now = mesh.and_then(|mesh| membership::question(form, &mesh.membership(), peers.list.len()));
+    now.or_else(|| actions::question(form, &own, &peers))
 }
 
 /// Has `call` done, and says what became of it.
@@ -80,13 +88,29 @@ async fn follow(page: &Page, head: &Head, call: Call) -> Response {
         Ok(answer) => answer,
         Err(why) => return back(page, false, why),
     };
-    if let Some(key) = answer["key"].as_str() {
-        let notes = notes(&answer);
-        let mut shell = page.shell("A new key · Nexus".to_owned(), head);
-        shell.notice = Some(notice(true, format!("{done} {notes}")));
-        return html(StatusCode::CREATED, dashboard::write(&SignIn { shell, key: Some(key.to_owned()) }));
+    if let Some((heading, about, text, back)) = secret(&answer) {
+        let mut shell = page.shell(format!("{heading} · Nexus"), head);
+        shell.notice = Some(notice(true, format!("{done} {}", notes(&answer))));
+        let shown = Secret { shell, heading, about, text: text.to_owned(), back };
+        return html(StatusCode::CREATED, dashboard::write(&shown));
     }
     back(page, true, format!("{done} {}", notes(&answer)))
+}
+
+type Told<'a> = (&'static str, &'static str, &'a str, (&'static str, &'static str));
+
+/// What is secret in an answer, and what is said of it.
+fn secret(answer: &Value) -> Option<Told<'_>> {
+    let key = || {
+        let about = "It is shown this once and kept nowhere. Copy it now:";
+        Some(("A new key", about, answer["key"].as_str()?, ("/manage#keys", "Back to the keys")))
+    };
+    let token = || {
+        let about = "Whoever holds it can join: pass it on as you would a password. On the other machine: nexus mesh join TOKEN, \
+                     or the field for it on that machine's page. TOKEN is this line:";
+        Some(("An invitation", about, answer["token"].as_str()?, ("/manage#peers", "Back to the peers")))
+    };
+    key().or_else(token)
 }
 
 /// What the interface answers to `call`.

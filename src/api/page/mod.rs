@@ -4,6 +4,7 @@
 mod actions;
 mod assets;
 mod manage;
+mod membership;
 mod rights;
 mod steering;
 
@@ -200,7 +201,7 @@ fn html(status: StatusCode, text: String) -> Response {
 
 /// A refusal, as a page.
 fn refused(shell: Shell, status: StatusCode) -> Response {
-    html(status, dashboard::write(&dashboard::SignIn { shell, key: None }))
+    html(status, dashboard::write(&dashboard::SignIn { shell }))
 }
 
 /// What became of something, in one sentence.

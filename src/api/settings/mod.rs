@@ -16,6 +16,7 @@ use super::{audit, respond};
 use crate::budget::{self, BudgetChange};
 use crate::dialect::Fault;
 use crate::fleet::{Kind, Tier, Zone};
+use crate::mesh::Membership;
 use crate::route::{self, PolicyChange, Turned};
 
 /// Reads the configuration of a running node again, and writes into its file.
@@ -66,6 +67,8 @@ pub enum Edit {
     },
     /// `budget`.
     Budget(BudgetChange),
+    /// `mesh.name`, `mesh.key` and `mesh.seeds`.
+    Membership(Membership),
     /// `backends`.
     Backend {
         /// Its name.

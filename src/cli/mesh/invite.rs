@@ -5,13 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use clap::Args;
 use serde_json::Value as Json;
 
-use super::token::Token;
 use crate::cli::client::Client;
 use crate::cli::config::fresh_key;
 use crate::cli::{ConfigFile, print, tell};
 use crate::config::{Config, Editor};
 use crate::env::{Net, RealNet, Seed};
-use crate::mesh::{self, host_and_port};
+use crate::mesh::{self, Token, host_and_port};
 
 /// Print a one-line token that holds the name, the key and the addresses of this mesh.
 ///

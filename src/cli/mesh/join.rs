@@ -4,11 +4,10 @@ use anyhow::{bail, ensure};
 use clap::Args;
 
 use super::USUAL_PORT;
-use super::token::Token;
 use crate::cli::client::Client;
 use crate::cli::{ConfigFile, tell};
 use crate::config::{self, Config, Editor};
-use crate::mesh::host_and_port;
+use crate::mesh::{Token, host_and_port};
 
 /// Join the mesh of a token, or of a peer's address where the mesh has no key.
 ///
@@ -66,23 +65,15 @@ impl Join {
     }
 }
 
-/// Seeds of the same mesh are kept; those of another are not peers of this one.
+/// What the file should say once `to` is followed.
 fn membership(to: &str, config: &Config) -> anyhow::Result<Membership> {
-    let (name, key, addresses) = match Token::decode(to) {
-        Some(token) => {
-            let token = token?;
-            (token.name, token.key, token.addresses)
-        }
-        None => (config.mesh.name.clone(), config.mesh.key.clone(), vec![address(to)?]),
+    let mesh = &config.mesh;
+    let token = match Token::decode(to) {
+        Some(token) => token?,
+        None => Token { name: mesh.name.clone(), key: mesh.key.clone(), addresses: vec![address(to)?] },
     };
-    let same_mesh = name == config.mesh.name && key == config.mesh.key;
-    let mut seeds = if same_mesh { config.mesh.seeds.clone() } else { Vec::new() };
-    for address in addresses {
-        if !seeds.contains(&address) {
-            seeds.push(address);
-        }
-    }
-    Ok(Membership { name, key, seeds })
+    let seeds = token.seeds(&mesh.name, &mesh.key, &mesh.seeds);
+    Ok(Membership { name: token.name, key: token.key, seeds })
 }
 
 fn address(text: &str) -> anyhow::Result<String> {

@@ -6,7 +6,6 @@ mod invite;
 mod join;
 mod screen;
 mod status;
-mod token;
 mod watch;
 
 use std::path::{Path, PathBuf};

@@ -1,10 +1,10 @@
 //! The invitation: mesh name, key and addresses in one line that survives chat windows and shells. Whoever holds it can
-//! join.
+//! join. Pure: where a peer can be reached is found out elsewhere.
 
 use data_encoding::BASE64URL_NOPAD;
 use serde::{Deserialize, Serialize};
 
-use crate::mesh::{MeshKey, host_and_port};
+use super::{MeshKey, host_and_port};
 
 const PREFIX: &str = "nexus1-";
 
@@ -13,32 +13,38 @@ const LONGEST: usize = 16 << 10;
 
 /// What a machine must know to join.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Token {
+pub struct Token {
+    /// The name of the mesh.
     #[serde(rename = "n")]
-    pub(super) name: String,
+    pub name: String,
+    /// Its key.
     #[serde(rename = "k")]
-    pub(super) key: String,
+    pub key: String,
+    /// `host:port` of its peers.
     #[serde(rename = "a", default)]
-    pub(super) addresses: Vec<String>,
+    pub addresses: Vec<String>,
 }
 
 /// Why a text is no token.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BrokenToken {
+pub enum BrokenToken {
+    /// Its version is not known yet.
     #[error("this token is of a later version of nexus: upgrade this machine")]
     Later,
+    /// It is not whole.
     #[error("this token is cut off or changed: copy the whole line that `nexus mesh invite` printed")]
     Damaged,
 }
 
 impl Token {
-    pub(super) fn encode(&self) -> String {
+    /// The line that is passed on.
+    pub fn encode(&self) -> String {
         let json = serde_json::to_vec(self).expect("text and lists of text are JSON");
         format!("{PREFIX}{}", BASE64URL_NOPAD.encode(&json))
     }
 
-    /// `None`: not meant as a token at all.
-    pub(super) fn decode(text: &str) -> Option<Result<Self, BrokenToken>> {
+    /// Reads such a line. `None`: not meant as a token at all.
+    pub fn decode(text: &str) -> Option<Result<Self, BrokenToken>> {
         let text = text.trim();
         let Some(body) = text.strip_prefix(PREFIX) else {
             let version = text.strip_prefix("nexus")?.split('-').next()?;
@@ -46,6 +52,19 @@ impl Token {
             return later.then_some(Err(BrokenToken::Later));
         };
         Some(Self::decode_body(body).ok_or(BrokenToken::Damaged))
+    }
+
+    /// The seeds of a peer that had `seeds` in the mesh of `name` and `key`, once it has followed this: those of the same
+    /// mesh are kept; those of another are not peers of this one.
+    pub fn seeds(&self, name: &str, key: &str, seeds: &[String]) -> Vec<String> {
+        let is_same = self.name == name && self.key == key;
+        let mut all = if is_same { seeds.to_vec() } else { Vec::new() };
+        for address in &self.addresses {
+            if !all.contains(address) {
+                all.push(address.clone());
+            }
+        }
+        all
     }
 
     fn decode_body(body: &str) -> Option<Self> {
@@ -85,6 +104,13 @@ mod tests {
         let json = format!(r#"{{"n":"home","k":"{}","more":[1]}}"#, "a".repeat(52));
         let text = format!("nexus1-{}", BASE64URL_NOPAD.encode(json.as_bytes()));
         assert!(matches!(Token::decode(&text), Some(Ok(token)) if token.addresses.is_empty()));
+    }
+
+    #[test]
+    fn seeds_of_the_same_mesh_stay_and_come_once() {
+        let had = ["a:1".to_owned(), "192.168.1.2:8001".to_owned()];
+        assert_eq!(token().seeds("home", &token().key, &had), ["a:1", "192.168.1.2:8001", "[fe80::1]:8001"]);
+        assert_eq!(token().seeds("other", &token().key, &had), token().addresses);
     }
 
     #[test]
