@@ -109,6 +109,7 @@ async fn every_refused_attempt_to_manage_is_logged_once_with_its_source() {
     for (method, path) in [
         ("POST", "/nexus/v1/backends"),
         ("DELETE", "/nexus/v1/backends/x"),
+        ("POST", "/nexus/v1/mesh/invite"),
         ("POST", "/nexus/v1/mesh/join"),
         ("POST", "/v1/models/load"),
         ("GET", "/v1/operations"),

@@ -8,7 +8,7 @@ use crate::support::{Answer, FakeBackend, Plan, TestNode, Whole, model};
 
 const HTML: &str = "text/html,application/xhtml+xml,*/*;q=0.8";
 
-async fn page(node: &TestNode, path: &str) -> Whole {
+pub(crate) async fn page(node: &TestNode, path: &str) -> Whole {
     node.client().get(path).header("accept", HTML).whole().await
 }
 
@@ -20,13 +20,13 @@ fn value(page: &Whole, name: &str) -> String {
 }
 
 /// The secret of the forms of a page, where it has one.
-fn secret(page: &Whole) -> String {
+pub(crate) fn secret(page: &Whole) -> String {
     let text = page.text();
     let at = text.find("name=\"form\" value=\"").expect("a form") + "name=\"form\" value=\"".len();
     text[at..].chars().take_while(|letter| *letter != '"').collect()
 }
 
-async fn send(node: &TestNode, fields: &[(&str, &str)]) -> Whole {
+pub(crate) async fn send(node: &TestNode, fields: &[(&str, &str)]) -> Whole {
     posting(node, fields).whole().await
 }
 
@@ -36,7 +36,7 @@ fn posting(node: &TestNode, fields: &[(&str, &str)]) -> crate::support::Call {
 }
 
 /// What the page says that a redirection leads to.
-async fn after(node: &TestNode, reply: &Whole) -> String {
+pub(crate) async fn after(node: &TestNode, reply: &Whole) -> String {
     assert_eq!(reply.status, 303, "{}", reply.text());
     page(node, reply.header("location").expect("a place to go")).await.text().to_owned()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::{KEY, OPEN, peer};
+use super::{KEY, OPEN, meet, peer};
 use crate::support::{Answer, Cable, FakeBackend, Log, Plan, TestNode, chat, until_json};
 
 const PATH: &str = "/nexus/v1/keys";
@@ -45,10 +45,6 @@ async fn knows(node: &TestNode, name: &str, state: &str) {
         seen["keys"].as_array().is_some_and(|keys| keys.iter().any(is_meant))
     })
     .await;
-}
-
-async fn meet(node: &TestNode, size: u64) {
-    until_json(node, "/nexus/v1/mesh", "they have met", |seen| seen["mesh"]["size"] == size).await;
 }
 
 #[tokio::test]
@@ -126,7 +122,13 @@ async fn peers_of_an_open_mesh_tell_each_other_of_no_keys() {
     assert!(notes.contains("The mesh is open") && notes.contains("nexus mesh invite"), "{notes}");
     // A key of its own makes it look for who knows others.
     add(&b, "phone").await;
-    tokio::time::sleep(Duration::from_millis(1500)).await;
+    // What each tells after that has arrived: so would the keys have.
+    for (from, to) in [(&a, &b), (&b, &a)] {
+        assert!(from.client().post("/nexus/v1/drain", "").whole().await.status < 300);
+        until_json(to, "/nexus/v1/mesh", "the other one drains", |seen| seen["peers"][0]["draining"] == true).await;
+        assert!(from.client().delete("/nexus/v1/drain").whole().await.status < 300);
+        until_json(to, "/nexus/v1/mesh", "it is back", |seen| seen["peers"][0]["draining"] == false).await;
+    }
     assert_eq!((ask(&a, &key).await, ask(&b, &key).await), (200, 401));
     for (node, name) in [(&a, "laptop"), (&b, "phone")] {
         let keys = node.get(PATH).await.json()["keys"].clone();

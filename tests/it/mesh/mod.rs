@@ -3,6 +3,7 @@
 mod affinity;
 mod breakers;
 mod forwarding;
+mod joining;
 mod keys;
 mod trouble;
 mod trust;
@@ -38,6 +39,11 @@ async fn forgets(node: &TestNode, model: &str) {
         seen["data"].as_array().is_some_and(|all| all.iter().all(|entry| entry["id"] != model))
     })
     .await;
+}
+
+/// Waits until `node` sees a mesh of so many.
+async fn meet(node: &TestNode, size: u64) {
+    until_json(node, "/nexus/v1/mesh", "they have met", |seen| seen["mesh"]["size"] == size).await;
 }
 
 /// `near`, which clients ask, and `far`, which has the backends that `far_backends` names. They know each other.

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{KEY, forgets, offers, pair, pair_on_cable, peer};
-use crate::support::{Answer, FakeBackend, Gate, Log, soon, stream, until, until_json};
+use super::{forgets, offers, pair, pair_on_cable};
+use crate::support::{Answer, FakeBackend, Gate, soon, stream, until, until_json};
 
 const ERROR: &str = "data: {\"error\":";
 
@@ -200,45 +200,4 @@ async fn changes_at_one_peer_are_seen_at_the_others() {
     assert!(matches!(near.chat("m1").await.status, 502..=503));
     first.set_well(true);
     offers(&near, "m1").await;
-}
-
-/// A peer joins by a call to a running node, and leaves what it was in.
-#[tokio::test]
-async fn a_running_node_joins_a_mesh() {
-    let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
-    let far = peer("far", KEY, &[], &backend.entry("a", "")).start().await;
-    let near = peer("near", "", &[], "").start().await;
-    let body = format!(r#"{{"name":"default","key":"{KEY}","seeds":["{}"]}}"#, far.mesh_address());
-    let reply = near.client().post("/nexus/v1/mesh/join", body).whole().await;
-    assert_eq!(reply.status, 200, "{}", reply.text());
-    offers(&near, "m1").await;
-    assert_eq!(near.chat("m1").await.header("x-nexus-peer"), Some("far"));
-}
-
-/// A call without a body that says where once led a node out of its keyed mesh and into an open one without a name.
-#[tokio::test]
-async fn a_slip_leads_nobody_out_of_a_mesh() {
-    let node = peer("node", KEY, &[], "").start().await;
-    let join = |body: &str| node.client().post("/nexus/v1/mesh/join", body.to_owned()).whole();
-    for (body, field) in [
-        ("{}".to_owned(), "name"),
-        (r#"{"name":"home"}"#.to_owned(), "key"),
-        (format!(r#"{{"key":"{KEY}"}}"#), "name"),
-        (format!(r#"{{"name":" ","key":"{KEY}"}}"#), "name"),
-        (r#"{"name":"home","key":"hunter2"}"#.to_owned(), "key"),
-        (r#"{"name":"home","key":null}"#.to_owned(), "null"),
-        (format!(r#"{{"name":"home","key":"{KEY}","seeds":["a:1","a:0"]}}"#), "seeds[1]"),
-        (format!(r#"{{"name":"home","key":"{KEY}","seeds":["nowhere"]}}"#), "seeds[0]"),
-    ] {
-        let error = join(&body).await.error(400, "bad_request", "invalid_request_error");
-        let message = error["message"].as_str().expect("text");
-        assert!(message.contains(field) && !message.contains("hunter2"), "{body}: {message}");
-        let mesh = &node.get("/nexus/v1/mesh").await.json()["mesh"];
-        assert_eq!((mesh["name"].as_str(), mesh["keyed"].as_bool()), (Some("default"), Some(true)), "{body}");
-    }
-    let log = Log::capture();
-    assert_eq!(join(r#"{"name":"home","key":""}"#).await.status, 200);
-    let warned: Vec<_> = log.lines().into_iter().filter(|line| line["level"] == "WARN").collect();
-    assert_eq!(warned.len(), 1, "{warned:?}");
-    assert!(warned[0].to_string().contains("open mesh"), "{warned:?}");
 }

@@ -1,9 +1,7 @@
 //! Who may come in, and what may go out.
 
-use std::time::Duration;
-
 use super::{KEY, OPEN, OTHER_KEY, offers, pair, peer};
-use crate::support::{Answer, FakeBackend, TestNode, chat, stream, until_json};
+use crate::support::{Answer, FakeBackend, Log, TestNode, chat, stream, until, until_json};
 
 const SECRET: &str = "[[routing.policies]]\nmodel_pattern = 'secret-*'\nprivacy = 'restricted'\n";
 
@@ -14,6 +12,7 @@ async fn size(node: &TestNode) -> serde_json::Value {
 #[tokio::test]
 async fn whoever_has_another_key_or_another_mesh_learns_nothing() {
     let backend = FakeBackend::always(&["m1"], Answer::says("hi")).await;
+    let log = Log::capture();
     let stranger_backend = FakeBackend::always(&["trap"], Answer::says("got you")).await;
     let member = peer("member", KEY, &[], &backend.entry("a", "")).start().await;
     let trap = stranger_backend.entry("trap", "");
@@ -24,8 +23,8 @@ async fn whoever_has_another_key_or_another_mesh_learns_nothing() {
     ];
     let friend = peer("friend", KEY, &[&member], "").start().await;
     offers(&friend, "m1").await;
-    // They had time for many tries by then; a little more for good measure.
-    tokio::time::sleep(Duration::from_millis(1200)).await;
+    let refused = || log.lines().iter().filter(|line| line["fault"] == "seed not reached").count();
+    until("every stranger was refused", || refused() >= strangers.len()).await;
     assert_eq!((size(&member).await, size(&friend).await), (2.into(), 2.into()));
     assert!(!member.get("/v1/models").await.text().contains("trap"));
     for stranger in &strangers {

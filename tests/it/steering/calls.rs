@@ -10,7 +10,7 @@ use crate::support::{Answer, FakeBackend, Log};
 const CLIENT: &str = "invalid_request_error";
 
 /// Every call that changes something: method, path, body, and whether it knows `dry_run` and `peer`.
-const CALLS: [(&str, &str, &str, bool, bool); 24] = [
+const CALLS: [(&str, &str, &str, bool, bool); 25] = [
     ("POST", "/nexus/v1/backends", r#"{"url":"http://127.0.0.1:1","name":"b","type":"generic"}"#, true, true),
     ("DELETE", "/nexus/v1/backends/a", "", true, true),
     ("POST", "/nexus/v1/drain", "", true, true),
@@ -27,6 +27,7 @@ const CALLS: [(&str, &str, &str, bool, bool); 24] = [
     ("PATCH", "/nexus/v1/policies/m*", r#"{"tier":5}"#, true, true),
     ("DELETE", "/nexus/v1/policies/old", "", true, true),
     ("PATCH", "/nexus/v1/budget", r#"{"monthly_limit_usd":5}"#, true, true),
+    ("POST", "/nexus/v1/mesh/invite", "", false, false),
     ("POST", "/nexus/v1/mesh/join", r#"{"name":"other","key":""}"#, false, false),
     ("POST", "/nexus/v1/mesh/forget", r#"{"name":"nobody"}"#, true, false),
     ("POST", "/nexus/v1/budget/found", "", false, false),

@@ -10,7 +10,7 @@ mod settings;
 use crate::support::Log;
 
 /// The audit lines so far, as action, subject and peer.
-fn audited(log: &Log) -> Vec<(String, String, String)> {
+pub(crate) fn audited(log: &Log) -> Vec<(String, String, String)> {
     let lines = log.lines().into_iter().filter(|line| line["target"] == "nexus::audit");
     let text = |line: &serde_json::Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
     lines.map(|line| (text(&line, "action"), text(&line, "subject"), text(&line, "peer"))).collect()
