@@ -7,9 +7,11 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use futures_util::StreamExt;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::task::{LocalSet, spawn_local};
+use tokio_tungstenite::{WebSocketStream, client_async};
 
 use crate::load::READY;
 
@@ -41,28 +43,18 @@ pub(crate) fn run(address: SocketAddr, scrapes: bool) -> Result<()> {
     })
 }
 
-async fn follow(address: SocketAddr) -> Result<TcpStream> {
-    let mut stream = TcpStream::connect(address).await?;
-    let request = format!(
-        "GET /ws HTTP/1.1\r\nhost: {address}\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
-         sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes()).await?;
-    let mut head = [0; 12];
-    stream.read_exact(&mut head).await.context("no answer")?;
-    ensure!(head.ends_with(b" 101"), "refused: {}", String::from_utf8_lossy(&head));
+async fn follow(address: SocketAddr) -> Result<WebSocketStream<TcpStream>> {
+    let stream = TcpStream::connect(address).await?;
+    let (stream, _) = client_async(format!("ws://{address}/ws"), stream).await.context("refused")?;
     Ok(stream)
 }
 
-/// Reads whatever comes, framed or not: the words that count stand in no head.
-async fn count(mut stream: TcpStream, told: Rc<Cell<u64>>) -> std::io::Result<()> {
-    let mut buffer = Vec::with_capacity(256 << 10);
-    while stream.read_buf(&mut buffer).await? > 0 {
-        let seen = buffer.windows(TOLD.len()).filter(|window| *window == TOLD).count();
+/// Reads whatever comes. Pings are answered by that: who does not is taken for gone.
+async fn count(mut stream: WebSocketStream<TcpStream>, told: Rc<Cell<u64>>) -> Result<()> {
+    while let Some(message) = stream.next().await {
+        let message = message?.into_data();
+        let seen = message.windows(TOLD.len()).filter(|window| *window == TOLD).count();
         told.set(told.get() + seen as u64);
-        // The beginning of a word that was cut is looked at again.
-        let kept = buffer.len().saturating_sub(TOLD.len() - 1);
-        buffer.drain(..kept);
     }
     Ok(())
 }
