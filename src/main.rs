@@ -9,7 +9,9 @@ use clap::Parser;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match nexus::cli::Cli::parse().run() {
+    let ended = nexus::cli::Cli::parse().run();
+    nexus::telemetry::flush();
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // With nobody left to read it, the exit code must do.

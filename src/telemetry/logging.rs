@@ -3,6 +3,7 @@
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::levels::{self, Levels, Swap};
+use super::lines::Lines;
 use super::{Config, Format};
 
 /// The log could not be set up.
@@ -15,7 +16,7 @@ pub struct AlreadyRunning;
 /// # Errors
 /// A log runs in this process already.
 pub fn init(config: &Config, rust_log: Option<&str>) -> Result<Levels, AlreadyRunning> {
-    let (subscriber, levels) = subscriber(config, rust_log, std::io::stderr);
+    let (subscriber, levels) = subscriber(config, rust_log, Lines::of_process());
     tracing::subscriber::set_global_default(subscriber).map_err(|_| AlreadyRunning)?;
     Ok(levels)
 }

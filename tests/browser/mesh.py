@@ -84,7 +84,7 @@ class Child:
 
 
 class Peer:
-    def __init__(self, directory, name, seeds=(), model=None, speed=60, admin=False):
+    def __init__(self, directory, name, seeds=(), model=None, speed=60, admin=False, key=KEY):
         self.name, self.port, self.model = name, free_port(), model or f"demo-{name}"
         self.url, self.seed = f"http://127.0.0.1:{self.port}", f"127.0.0.1:{self.port + 1}"
         backend = free_port()
@@ -100,7 +100,7 @@ class Peer:
         auth = '[auth]\nadmin_token_env = "TEST_ADMIN_TOKEN"\n' if admin else ""
         config.write_text(
             CONFIG.format(
-                data=directory / f"{name}-data", backends=table, port=self.port, auth=auth, name=name, key=KEY,
+                data=directory / f"{name}-data", backends=table, port=self.port, auth=auth, name=name, key=key,
                 seeds=json.dumps(list(seeds)),
             )
         )  # fmt: skip

@@ -152,6 +152,28 @@ def test_a_killed_peer_greys(tmp_path, open_page, shots):
         mesh.stop(peers)
 
 
+def test_a_machine_joins_by_two_pages(tmp_path, peers, open_page, shots):
+    page = open_page(peers[0].url + "/manage")
+    page.get_by_role("button", name="Make a token").click()
+    token = page.inner_text("code.key")
+    assert token.startswith("nexus1-")
+    shot(page, shots, "invitation")
+    guest = mesh.Peer(tmp_path, "guest", key="")
+    try:
+        wait_for(guest.models, "it answers")
+        page = open_page(guest.url + "/manage")
+        page.get_by_label("Token of another mesh").fill(token)
+        page.get_by_role("button", name="Join it").click()
+        assert "Take this peer out of the mesh browser?" in page.inner_text("h1")
+        page.click("button.grave")
+        assert "has joined" in page.inner_text(".notice")
+        wait_for(lambda: peers[2].model in guest.models(), "it knows the models of the mesh")
+        page = open_page(guest.url)
+        assert "attic" in page.inner_text("#peers")
+    finally:
+        guest.kill()
+
+
 # Whether all of the page is there and nothing of it moves any more.
 AT_REST = "document.readyState === 'complete' && document.getAnimations().every((one) => one.playState !== 'running')"
 
