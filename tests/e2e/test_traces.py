@@ -3,10 +3,12 @@ by OpenTelemetry's own definition of the protocol."""
 
 import base64
 import json
+import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import trustme
 from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
@@ -35,7 +37,7 @@ def bytes_for_ids(value):
 class Collector:
     """Takes traces by OTLP over HTTP. `spans` holds (service's attributes, span) of each; `wrong`, what was no such message."""
 
-    def __init__(self):
+    def __init__(self, authority=None):
         self.spans, self.wrong = [], []
         collector = self
 
@@ -60,6 +62,12 @@ class Collector:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}"
+        if authority:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            authority.issue_cert("localhost").configure_cert(context)
+            # Whoever does not trust it must not keep the others from its door: each shakes hands in a thread of its own.
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
+            self.url = f"https://localhost:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def take(self, path, kind, raw):
@@ -112,3 +120,27 @@ def test_one_trace_from_the_clients_own_span_to_the_backend(peers, fake, collect
     _, seen, _ = fake.requests[-1]
     seen = {name.lower(): value for name, value in seen.items()}["traceparent"]
     assert seen == f"00-{mine.trace_id:032x}-{parent.hex()}-01"
+
+
+def test_a_collector_behind_tls_is_told_by_who_trusts_it(tmp_path, peers, fake):
+    """What `SSL_CERT_FILE` names is trusted; whoever does not trust a collector says so, and serves."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "authority.pem")
+    collector = Collector(authority)
+    try:
+        tracing = f'\n[tracing]\notlp_endpoint = "{collector.url}"\n'
+        trusted = {"SSL_CERT_FILE": str(tmp_path / "authority.pem")}
+        there = backend("far", fake.url)
+        stranger = peers("stranger", extra=tracing, backends=[there]).start()
+        stranger.wait_for_model("fine")
+        assert stranger.chat("fine").status_code == 200
+        wait_for(lambda: "certificate" in stranger.log.read_text(), "it says why it cannot tell")
+        assert stranger.chat("fine").status_code == 200 and not collector.spans
+
+        friend = peers("friend", extra=tracing, backends=[there], env=trusted).start()
+        friend.wait_for_model("fine")
+        assert friend.chat("fine").status_code == 200
+        wait_for(lambda: len(collector.spans) >= 2, f"two spans are told: {collector.wrong}")
+        assert not collector.wrong
+    finally:
+        collector.close()
