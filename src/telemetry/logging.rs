@@ -2,6 +2,7 @@
 
 use tracing_subscriber::fmt::MakeWriter;
 
+use super::fields::Plain;
 use super::levels::{self, Levels, Swap};
 use super::lines::Lines;
 use super::{Config, Format};
@@ -31,10 +32,15 @@ where
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer);
     let (subscriber, swap): (Subscriber, Swap) = match config.format {
         Format::Pretty => {
-            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
-            let builder = builder.with_ansi(colours).with_filter_reloading();
-            let handle = builder.reload_handle();
-            (Box::new(builder.finish()), Box::new(move |filter| handle.reload(filter).is_ok()))
+            if std::io::IsTerminal::is_terminal(&std::io::stderr()) {
+                let builder = builder.with_ansi(true).with_filter_reloading();
+                let handle = builder.reload_handle();
+                (Box::new(builder.finish()), Box::new(move |filter| handle.reload(filter).is_ok()))
+            } else {
+                let builder = builder.with_ansi(false).fmt_fields(Plain).with_filter_reloading();
+                let handle = builder.reload_handle();
+                (Box::new(builder.finish()), Box::new(move |filter| handle.reload(filter).is_ok()))
+            }
         }
         Format::Json => {
             let builder = builder.json().flatten_event(true).with_current_span(false).with_span_list(false);

@@ -5,6 +5,7 @@ mod config;
 mod counters;
 pub mod events;
 pub mod export;
+mod fields;
 mod levels;
 mod lines;
 mod logging;
