@@ -53,6 +53,9 @@ const HELD_BACK: usize = 64 << 10;
 /// What a client may send in one message, in bytes. Nothing that it sends is wanted.
 const MOST_MESSAGE: usize = 64 << 10;
 
+/// What is read of a client at once, in bytes. All of it is cleared for each look, and clients say next to nothing.
+const READ_AT_ONCE: usize = 4 << 10;
+
 /// Whose part of the world is followed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Scope {
@@ -351,6 +354,7 @@ pub(super) async fn connect(
     match admitted() {
         Ok((scope, upgrade, place)) => {
             let upgrade = upgrade.max_message_size(MOST_MESSAGE).max_frame_size(MOST_MESSAGE);
+            let upgrade = upgrade.read_buffer_size(READ_AT_ONCE);
             let upgrade = upgrade.write_buffer_size(HELD_BACK).max_write_buffer_size(2 * HELD_BACK);
             // Once the connection is a WebSocket it is a task of this node like any other.
             upgrade.on_upgrade(move |socket| async move {
