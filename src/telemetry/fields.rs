@@ -11,16 +11,21 @@ use tracing_subscriber::fmt::format::{DefaultVisitor, Writer};
 /// Writes fields without colours.
 pub(super) struct Plain;
 
+/// The fields of a line have about so many bytes.
+const FIELDS: usize = 1_024;
+
 impl<'writer> FormatFields<'writer> for Plain {
-    fn format_fields<R: RecordFields>(&self, writer: Writer<'writer>, fields: R) -> fmt::Result {
-        let mut fill = Fill { writer, is_first: true, result: Ok(()) };
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'writer>, fields: R) -> fmt::Result {
+        // In one piece: every step of what writes a line costs as much as a field.
+        let mut fill = Fill { text: String::with_capacity(FIELDS), is_first: true, result: Ok(()) };
         fields.record(&mut fill);
-        fill.result
+        fill.result?;
+        writer.write_str(&fill.text)
     }
 }
 
-struct Fill<'writer> {
-    writer: Writer<'writer>,
+struct Fill {
+    text: String,
     is_first: bool,
     result: fmt::Result,
 }
@@ -28,39 +33,26 @@ struct Fill<'writer> {
 /// What the message is called among the fields.
 const MESSAGE: &str = "message";
 
-impl Fill<'_> {
+impl Fill {
     /// Whether `field` is written here: others have names that are cut, or none.
-    fn is_ours(&self, field: &Field) -> bool {
-        self.result.is_ok() && field.name() != MESSAGE && !field.name().starts_with("r#")
+    fn is_ours(field: &Field) -> bool {
+        field.name() != MESSAGE && !field.name().starts_with("r#")
     }
 
-    fn name(&mut self, field: &Field) -> fmt::Result {
+    fn field(&mut self, field: &Field, parts: &[&str]) {
         if !std::mem::replace(&mut self.is_first, false) {
-            self.writer.write_str(" ")?;
+            self.text.push(' ');
         }
-        self.writer.write_str(field.name())
-    }
-
-    fn quoted(&mut self, field: &Field, text: &str) -> fmt::Result {
-        self.name(field)?;
-        self.writer.write_str("=\"")?;
-        self.writer.write_str(text)?;
-        self.writer.write_str("\"")
-    }
-
-    fn number(&mut self, field: &Field, digits: &str) -> fmt::Result {
-        self.name(field)?;
-        self.writer.write_str("=")?;
-        self.writer.write_str(digits)
+        self.text.push_str(field.name());
+        parts.iter().for_each(|part| self.text.push_str(part));
     }
 
     /// As it is written everywhere else.
     fn usual(&mut self, visit: impl FnOnce(&mut DefaultVisitor<'_>)) {
-        if self.result.is_ok() {
-            let mut usual = DefaultVisitor::new(self.writer.by_ref(), std::mem::replace(&mut self.is_first, false));
-            visit(&mut usual);
-            self.result = usual.finish();
-        }
+        let is_first = std::mem::replace(&mut self.is_first, false);
+        let mut usual = DefaultVisitor::new(Writer::new(&mut self.text), is_first);
+        visit(&mut usual);
+        self.result = self.result.and(usual.finish());
     }
 }
 
@@ -82,26 +74,26 @@ fn digits(mut number: u64, room: &mut [u8; 20]) -> &str {
     }
 }
 
-impl Visit for Fill<'_> {
+impl Visit for Fill {
     fn record_str(&mut self, field: &Field, text: &str) {
-        if self.is_ours(field) && is_plain(text) {
-            self.result = self.quoted(field, text);
+        if Self::is_ours(field) && is_plain(text) {
+            self.field(field, &["=\"", text, "\""]);
         } else {
             self.usual(|usual| usual.record_str(field, text));
         }
     }
 
     fn record_u64(&mut self, field: &Field, number: u64) {
-        if self.is_ours(field) {
-            self.result = self.number(field, digits(number, &mut [0; 20]));
+        if Self::is_ours(field) {
+            self.field(field, &["=", digits(number, &mut [0; 20])]);
         } else {
             self.usual(|usual| usual.record_u64(field, number));
         }
     }
 
     fn record_bool(&mut self, field: &Field, is_so: bool) {
-        if self.is_ours(field) {
-            self.result = self.number(field, if is_so { "true" } else { "false" });
+        if Self::is_ours(field) {
+            self.field(field, &[if is_so { "=true" } else { "=false" }]);
         } else {
             self.usual(|usual| usual.record_bool(field, is_so));
         }
@@ -119,35 +111,12 @@ impl Visit for Fill<'_> {
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::{Arc, Mutex};
 
     use proptest::prelude::*;
-    use tracing_subscriber::fmt::MakeWriter;
     use tracing_subscriber::fmt::format::DefaultFields;
 
     use super::*;
-
-    #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
-
-    impl io::Write for Page {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no panic").extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl MakeWriter<'_> for Page {
-        type Writer = Page;
-
-        fn make_writer(&self) -> Page {
-            self.clone()
-        }
-    }
+    use crate::telemetry::testing::Page;
 
     /// What `log` says by the fields' writer, without the time.
     fn said<F>(fields: F, log: &dyn Fn()) -> String
@@ -163,7 +132,7 @@ mod tests {
             .with_writer(page.clone())
             .finish();
         tracing::subscriber::with_default(subscriber, log);
-        String::from_utf8(page.0.lock().expect("no panic").clone()).expect("text")
+        page.text()
     }
 
     fn assert_alike(log: &dyn Fn()) {

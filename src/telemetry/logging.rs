@@ -3,8 +3,10 @@
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::fields::Plain;
+use super::json::Json;
 use super::levels::{self, Levels, Swap};
 use super::lines::Lines;
+use super::stamp::Stamp;
 use super::{Config, Format};
 
 /// The log could not be set up.
@@ -37,14 +39,13 @@ where
                 let handle = builder.reload_handle();
                 (Box::new(builder.finish()), Box::new(move |filter| handle.reload(filter).is_ok()))
             } else {
-                let builder = builder.with_ansi(false).fmt_fields(Plain).with_filter_reloading();
+                let builder = builder.with_ansi(false).fmt_fields(Plain).with_timer(Stamp).with_filter_reloading();
                 let handle = builder.reload_handle();
                 (Box::new(builder.finish()), Box::new(move |filter| handle.reload(filter).is_ok()))
             }
         }
         Format::Json => {
-            let builder = builder.json().flatten_event(true).with_current_span(false).with_span_list(false);
-            let builder = builder.with_filter_reloading();
+            let builder = builder.with_ansi(false).fmt_fields(Plain).event_format(Json).with_filter_reloading();
             let handle = builder.reload_handle();
             (Box::new(builder.finish()), Box::new(move |filter| handle.reload(filter).is_ok()))
         }
@@ -54,36 +55,18 @@ where
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Write};
-    use std::sync::{Arc, Mutex};
-
     use super::*;
     use crate::telemetry::Level;
-
-    #[derive(Clone, Default)]
-    struct Page(Arc<Mutex<Vec<u8>>>);
-
-    impl Write for Page {
-        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-            self.0.lock().expect("no panic").extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
+    use crate::telemetry::testing::Page;
 
     fn written(config: &Config, rust_log: Option<&str>) -> Vec<serde_json::Value> {
         let page = Page::default();
-        let to = page.clone();
-        tracing::subscriber::with_default(subscriber(config, rust_log, move || to.clone()).0, || {
+        tracing::subscriber::with_default(subscriber(config, rust_log, page.clone()).0, || {
             tracing::info!(target: "nexus::api", request_id = "req-1", peer = None::<&str>, stream = true, "Request completed");
             tracing::debug!(target: "nexus::routing", "Selected backend");
             tracing::info!(target: "somebody", "chatter");
         });
-        let text = String::from_utf8(page.0.lock().expect("no panic").clone()).expect("UTF-8");
-        text.lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
+        page.text().lines().map(|line| serde_json::from_str(line).expect("one JSON object a line")).collect()
     }
 
     /// Fields once sat in nested spans, where no query found them.
@@ -106,9 +89,8 @@ mod tests {
     #[test]
     fn the_level_changes_while_it_runs() {
         let page = Page::default();
-        let to = page.clone();
-        let (subscriber, levels) = subscriber(&Config::default(), None, move || to.clone());
-        let lines = || String::from_utf8(page.0.lock().expect("no panic").clone()).expect("UTF-8").lines().count();
+        let (subscriber, levels) = subscriber(&Config::default(), None, page.clone());
+        let lines = || page.text().lines().count();
         tracing::subscriber::with_default(subscriber, || {
             let speak = || tracing::debug!(target: "nexus::mesh", "a detail");
             speak();

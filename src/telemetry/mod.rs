@@ -6,11 +6,15 @@ mod counters;
 pub mod events;
 pub mod export;
 mod fields;
+mod json;
 mod levels;
 mod lines;
 mod logging;
 mod shelf;
 pub mod spans;
+mod stamp;
+#[cfg(test)]
+mod testing;
 mod window;
 
 pub use config::{Config, Format, Level};
