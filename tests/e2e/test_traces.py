@@ -1,15 +1,12 @@
 """One trace from a client that uses OpenTelemetry's own SDK, through two peers, to the backend; what the peers send is read
 by OpenTelemetry's own definition of the protocol."""
 
-import base64
-import json
 import ssl
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import trustme
-from google.protobuf import json_format
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceRequest,
     ExportTraceServiceResponse,
@@ -20,19 +17,6 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from peer import backend
 from support import wait_for
-
-IDS = ("traceId", "spanId", "parentSpanId")
-
-
-def bytes_for_ids(value):
-    """OTLP writes ids in hex, where the JSON of protocol buffers has base64."""
-    if isinstance(value, dict):
-        in_hex = {key: base64.b64encode(bytes.fromhex(value[key])).decode() for key in IDS if key in value}
-        return {key: bytes_for_ids(inner) for key, inner in value.items()} | in_hex
-    if isinstance(value, list):
-        return [bytes_for_ids(inner) for inner in value]
-    return value
-
 
 class Collector:
     """Takes traces by OTLP over HTTP. `spans` holds (service's attributes, span) of each; `wrong`, what was no such message."""
@@ -53,9 +37,9 @@ class Collector:
                     collector.take(self.path, self.headers["content-type"], raw)
                 except Exception as error:
                     collector.wrong.append(f"{error!r}: {raw[:2000]}")
-                answer = json_format.MessageToJson(ExportTraceServiceResponse()).encode()
+                answer = ExportTraceServiceResponse().SerializeToString()
                 self.send_response(200)
-                self.send_header("content-type", "application/json")
+                self.send_header("content-type", "application/x-protobuf")
                 self.send_header("content-length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
@@ -71,8 +55,8 @@ class Collector:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def take(self, path, kind, raw):
-        assert (path, kind) == ("/v1/traces", "application/json")
-        message = json_format.ParseDict(bytes_for_ids(json.loads(raw)), ExportTraceServiceRequest())
+        assert (path, kind) == ("/v1/traces", "application/x-protobuf")
+        message = ExportTraceServiceRequest.FromString(raw)
         for resource in message.resource_spans:
             service = {entry.key: entry.value.string_value for entry in resource.resource.attributes}
             self.spans += [(service, span) for scope in resource.scope_spans for span in scope.spans]

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::mesh;
-use crate::support::{Answer, FakeBackend, Log, Plan, Recorded, TestNode, chat, stream, until};
+use crate::support::{Answer, FakeBackend, Log, Plan, Recorded, TestNode, chat, otlp, stream, until};
 
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -24,11 +24,7 @@ fn to(collector: &FakeBackend) -> String {
 
 /// Every span so far.
 fn spans(collector: &FakeBackend) -> Vec<Value> {
-    let messages = collector.requests();
-    let all = |of: &Value, key: &str| of[key].as_array().cloned().unwrap_or_default();
-    let resources = messages.iter().flat_map(|message| all(&message.json(), "resourceSpans"));
-    let scopes = resources.flat_map(|resource| all(&resource, "scopeSpans"));
-    scopes.flat_map(|scope| all(&scope, "spans")).collect()
+    collector.requests().iter().flat_map(|message| otlp::spans(&message.body)).collect()
 }
 
 async fn told(collector: &FakeBackend, count: usize) -> Vec<Value> {
@@ -39,9 +35,7 @@ async fn told(collector: &FakeBackend, count: usize) -> Vec<Value> {
 }
 
 fn attribute<'a>(span: &'a Value, key: &str) -> Option<&'a str> {
-    let attributes = span["attributes"].as_array().expect("attributes");
-    let value = &attributes.iter().find(|attribute| attribute["key"] == key)?["value"];
-    value["stringValue"].as_str().or(value["intValue"].as_str())
+    span["attributes"][key].as_str()
 }
 
 fn child<'a>(spans: &'a [Value], parent: &Value, kind: u64) -> &'a Value {
@@ -106,9 +100,11 @@ async fn one_trace_goes_from_the_client_through_both_peers_to_the_backend() {
     let lines = log.completed();
     assert!(lines.iter().all(|line| line["trace_id"] == TRACE), "{lines:#?}");
     let told = collector.requests();
-    assert!(told.iter().all(|message| message.path == "/v1/traces" && !message.text().contains(PROMPT)));
-    assert!(told.iter().all(|message| !message.text().contains("an answer")));
-    assert_eq!(told[0].header("content-type"), Some("application/json"));
+    for message in told {
+        assert_eq!((&*message.path, message.header("content-type")), ("/v1/traces", Some("application/x-protobuf")));
+        let text = String::from_utf8_lossy(&message.body);
+        assert!(!text.contains(PROMPT) && !text.contains("an answer"), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -9,8 +9,8 @@ use url::Url;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Config {
-    /// Where a collector takes OTLP over HTTP, such as `http://localhost:4318`; spans go to `/v1/traces` there. Empty: what
-    /// OTEL_EXPORTER_OTLP_ENDPOINT says, else nobody is told.
+    /// Where a collector takes OTLP over HTTP (`http/protobuf`), such as `http://localhost:4318`; spans go to `/v1/traces`
+    /// there. Empty: what OTEL_EXPORTER_OTLP_ENDPOINT says, else nobody is told.
     pub otlp_endpoint: String,
     /// The share of traces that are told, 0.0 to 1.0, of those that begin here. Those that come with `traceparent` say so themselves.
     pub sample_ratio: f64,

@@ -1,4 +1,4 @@
-//! The spans of requests, told to an OpenTelemetry collector by OTLP over HTTP, in JSON. Off unless somebody names one.
+//! The spans of requests, told to an OpenTelemetry collector by OTLP over HTTP, as protocol buffers. Off unless somebody names one.
 //!
 //! It is not made of the `opentelemetry` crates: their SDK takes time from the system, chance from the thread, and a thread
 //! or a runtime of its own, past the seams of `env`; what is needed of it is one message, which `otlp` writes.

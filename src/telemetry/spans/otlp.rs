@@ -1,51 +1,50 @@
-//! Spans as OTLP writes them in JSON, in the words of OpenTelemetry's conventions for generative AI. It is made of what the
+//! Spans as OTLP writes them, in the words of OpenTelemetry's conventions for generative AI. It is made of what the
 //! gateway tells, which holds no content.
 
 mod shape;
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use prost::Message;
 
 use super::config::Target;
+use crate::exchange::trace::SpanId;
 use crate::exchange::{Dialect, Endpoint};
 use crate::gateway::{Attempt, Trace};
 use crate::route::Place;
-use shape::{Attribute, Each, Message, Name, Said, Span, Status};
+pub(super) use shape::Resource;
+use shape::{Attribute, Export, ResourceSpans, Scope, ScopeSpans, Span, Status};
 
 /// Characters of a name; names come from clients and backends.
 const MOST_NAME: usize = 256;
 
 /// OTLP's numbers for what a span is, and for how it ended.
-const SERVER: u8 = 2;
-const CLIENT: u8 = 3;
-const FAILED: u8 = 2;
+const SERVER: i32 = 2;
+const CLIENT: i32 = 3;
+const FAILED: i32 = 2;
 
 /// That a trace is sampled, as in `traceparent`.
-const SAMPLED: u8 = 1;
+const SAMPLED: u32 = 1;
 
-/// About how long a span is, in bytes.
-const SPAN: usize = 1_280;
+/// Attributes of a span, at most.
+const MOST_ATTRIBUTES: usize = 12;
 
 /// What every span of this peer has in common.
-pub(super) fn resource(target: &Target, peer: &str) -> Value {
+pub(super) fn resource(target: &Target, peer: &str) -> Resource {
     let said = [
         ("service.name", target.service_name.as_str()),
         ("service.version", env!("CARGO_PKG_VERSION")),
         ("service.instance.id", peer),
     ];
-    let attributes = said.map(|(key, value)| Attribute { key, value: Said::Text(cut(value)) });
-    json!({ "attributes": attributes })
+    Resource { attributes: said.map(|(key, value)| Attribute::text(key, cut(value))).to_vec() }
 }
 
 /// One message with all of these.
-pub(super) fn message(resource: &Value, traces: &[Box<Trace>]) -> Vec<u8> {
-    let spans: u64 = traces.iter().map(|trace| count(trace)).sum();
-    let mut bytes = Vec::with_capacity(SPAN * usize::try_from(spans).unwrap_or_default());
-    let each = || traces.iter().flat_map(|trace| spans_of(trace));
-    // Memory and names that are text: there is nothing that could fail.
-    let _ = serde_json::to_writer(&mut bytes, &Message::new(resource, Each(each)));
-    bytes
+pub(super) fn message(resource: &Resource, traces: &[Box<Trace>]) -> Vec<u8> {
+    let scope = Scope { name: "nexus".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
+    let spans = traces.iter().flat_map(|trace| spans_of(trace)).collect();
+    let scope_spans = vec![ScopeSpans { scope: Some(scope), spans }];
+    Export { resource_spans: vec![ResourceSpans { resource: Some(resource.clone()), scope_spans }] }.encode_to_vec()
 }
 
 /// How many spans a trace is.
@@ -53,11 +52,11 @@ pub(super) fn count(trace: &Trace) -> u64 {
     1 + trace.attempts.len() as u64
 }
 
-fn spans_of(trace: &Trace) -> impl Iterator<Item = Span<'_>> {
+fn spans_of(trace: &Trace) -> impl Iterator<Item = Span> {
     std::iter::once(request(trace)).chain(trace.attempts.iter().map(|attempt| tried(trace, attempt)))
 }
 
-fn request(trace: &Trace) -> Span<'_> {
+fn request(trace: &Trace) -> Span {
     let end = &trace.end;
     let operation = operation(trace.endpoint);
     let mut attributes = Attributes::new(operation);
@@ -83,11 +82,11 @@ fn request(trace: &Trace) -> Span<'_> {
     // What a client did wrong is no failure of the server.
     let is_failed = end.error_type.is_some() && !(400..500).contains(&end.status);
     Span {
-        trace_id: trace.context.trace,
-        span_id: trace.context.span,
-        parent_span_id: trace.parent,
+        trace_id: trace.context.trace.0.to_be_bytes().to_vec(),
+        span_id: id(trace.context.span),
+        parent_span_id: trace.parent.map(id).unwrap_or_default(),
         flags: SAMPLED,
-        name: Name { operation, model: cut(&trace.asked) },
+        name: name(operation, &trace.asked),
         kind: SERVER,
         start_time_unix_nano: nanos(trace.began),
         end_time_unix_nano: nanos(trace.began + end.took),
@@ -96,7 +95,7 @@ fn request(trace: &Trace) -> Span<'_> {
     }
 }
 
-fn tried<'a>(trace: &'a Trace, attempt: &'a Attempt) -> Span<'a> {
+fn tried(trace: &Trace, attempt: &Attempt) -> Span {
     let operation = operation(trace.endpoint);
     let mut attributes = Attributes::new(operation);
     attributes.text("gen_ai.request.model", &attempt.model);
@@ -129,11 +128,11 @@ fn tried<'a>(trace: &'a Trace, attempt: &'a Attempt) -> Span<'a> {
     let began = trace.began + attempt.at;
     let ended = attempt.took.map_or(trace.began + trace.end.took, |took| began + took);
     Span {
-        trace_id: trace.context.trace,
-        span_id: attempt.span,
-        parent_span_id: Some(trace.context.span),
+        trace_id: trace.context.trace.0.to_be_bytes().to_vec(),
+        span_id: id(attempt.span),
+        parent_span_id: id(trace.context.span),
         flags: SAMPLED,
-        name: Name { operation, model: cut(&attempt.model) },
+        name: name(operation, &attempt.model),
         kind: CLIENT,
         start_time_unix_nano: nanos(began),
         end_time_unix_nano: nanos(ended.max(began)),
@@ -152,24 +151,33 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
-struct Attributes<'a>(Vec<Attribute<'a>>);
+fn id(SpanId(id): SpanId) -> Vec<u8> {
+    id.to_be_bytes().to_vec()
+}
 
-impl<'a> Attributes<'a> {
-    fn new(operation: &'static str) -> Self {
-        let mut attributes = Attributes(Vec::with_capacity(16));
+/// What is done, and with which model.
+fn name(operation: &str, model: &str) -> String {
+    if model.is_empty() { operation.to_owned() } else { [operation, " ", cut(model)].concat() }
+}
+
+struct Attributes(Vec<Attribute>);
+
+impl Attributes {
+    fn new(operation: &str) -> Self {
+        let mut attributes = Attributes(Vec::with_capacity(MOST_ATTRIBUTES));
         attributes.text("gen_ai.operation.name", operation);
         attributes
     }
 
-    fn text(&mut self, key: &'static str, value: &'a str) {
-        self.0.push(Attribute { key, value: Said::Text(cut(value)) });
+    fn text(&mut self, key: &str, value: &str) {
+        self.0.push(Attribute::text(key, cut(value)));
     }
 
-    fn number(&mut self, key: &'static str, value: u64) {
-        self.0.push(Attribute { key, value: Said::Number(value) });
+    fn number(&mut self, key: &str, value: u64) {
+        self.0.push(Attribute::number(key, value));
     }
 
-    fn place(&mut self, attempt: &'a Attempt) {
+    fn place(&mut self, attempt: &Attempt) {
         self.text("gen_ai.provider.name", attempt.kind.provider());
         self.text("nexus.backend", attempt.place.backend());
         if let Place::There { peer_name, .. } = &attempt.place {

@@ -8,7 +8,6 @@ use bytes::Bytes;
 use http::{HeaderValue, Method, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use prometheus::IntCounterVec;
-use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{info, warn};
@@ -44,7 +43,7 @@ pub(super) enum Word {
 pub(super) struct Post {
     pub(super) http: Arc<dyn HttpExchange>,
     pub(super) target: Target,
-    pub(super) resource: Value,
+    pub(super) resource: otlp::Resource,
     pub(super) counts: IntCounterVec,
     /// What it was sent last it refused: that is said once, and not every second.
     pub(super) is_refused: bool,
@@ -111,7 +110,7 @@ impl Post {
         *request.method_mut() = Method::POST;
         *request.uri_mut() = self.target.uri.clone();
         *request.headers_mut() = self.target.headers.clone();
-        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        request.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-protobuf"));
         let exchange = async {
             let reply = self.http.send(request).await.map_err(|error| error.to_string())?;
             let status = reply.status();

@@ -7,6 +7,7 @@ mod cable;
 mod client;
 mod log;
 mod node;
+pub(crate) mod otlp;
 
 use std::time::Duration;
 

@@ -1,147 +1,111 @@
-//! The shapes of OTLP's JSON, written as they are walked through: at a full rate of requests a tree of values for each span
-//! cost more than the request did. Ids are in hex, numbers of 64 bits in text, as the protocol wants it.
+//! The messages of OTLP as protocol buffers, as far as they are told: `opentelemetry/proto/trace/v1/trace.proto` and what it
+//! stands on, at version 1.
 
-use std::fmt::Display;
-
-use serde::ser::{SerializeMap, SerializeSeq};
-use serde::{Serialize, Serializer};
-
-use crate::exchange::trace::{SpanId, TraceId};
+use prost::{Message, Oneof};
 
 /// `ExportTraceServiceRequest`, of one peer and one scope.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Message<'a, S> {
-    resource_spans: [ResourceSpans<'a, S>; 1],
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Export {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) resource_spans: Vec<ResourceSpans>,
 }
 
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct ResourceSpans<'a, S> {
-    resource: &'a serde_json::Value,
-    scope_spans: [ScopeSpans<S>; 1],
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ResourceSpans {
+    #[prost(message, optional, tag = "1")]
+    pub(super) resource: Option<Resource>,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) scope_spans: Vec<ScopeSpans>,
 }
 
-#[derive(Serialize)]
-struct ScopeSpans<S> {
-    scope: Scope,
-    spans: S,
+/// Who tells.
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::telemetry::spans) struct Resource {
+    #[prost(message, repeated, tag = "1")]
+    pub(super) attributes: Vec<Attribute>,
 }
 
-#[derive(Serialize)]
-struct Scope {
-    name: &'static str,
-    version: &'static str,
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct ScopeSpans {
+    #[prost(message, optional, tag = "1")]
+    pub(super) scope: Option<Scope>,
+    #[prost(message, repeated, tag = "2")]
+    pub(super) spans: Vec<Span>,
 }
 
-impl<'a, S> Message<'a, S> {
-    pub(super) fn new(resource: &'a serde_json::Value, spans: S) -> Self {
-        let scope = Scope { name: "nexus", version: env!("CARGO_PKG_VERSION") };
-        Message { resource_spans: [ResourceSpans { resource, scope_spans: [ScopeSpans { scope, spans }] }] }
-    }
+/// `InstrumentationScope`.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Scope {
+    #[prost(string, tag = "1")]
+    pub(super) name: String,
+    #[prost(string, tag = "2")]
+    pub(super) version: String,
 }
 
-/// Each of these, made when it is its turn.
-pub(super) struct Each<F>(pub(super) F);
-
-impl<'a, F, I> Serialize for Each<F>
-where
-    F: Fn() -> I,
-    I: Iterator<Item = Span<'a>>,
-{
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut list = serializer.serialize_seq(None)?;
-        for span in (self.0)() {
-            list.serialize_element(&span)?;
-        }
-        list.end()
-    }
-}
-
-/// A span. Times are in nanoseconds since 1970.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Span<'a> {
-    #[serde(serialize_with = "text")]
-    pub(super) trace_id: TraceId,
-    #[serde(serialize_with = "text")]
-    pub(super) span_id: SpanId,
-    #[serde(serialize_with = "some_text", skip_serializing_if = "Option::is_none")]
-    pub(super) parent_span_id: Option<SpanId>,
-    pub(super) flags: u8,
-    #[serde(serialize_with = "text")]
-    pub(super) name: Name<'a>,
-    pub(super) kind: u8,
-    #[serde(serialize_with = "text")]
+/// A span. Ids are in network order, times in nanoseconds since 1970.
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Span {
+    #[prost(bytes = "vec", tag = "1")]
+    pub(super) trace_id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(super) span_id: Vec<u8>,
+    #[prost(bytes = "vec", tag = "4")]
+    pub(super) parent_span_id: Vec<u8>,
+    #[prost(string, tag = "5")]
+    pub(super) name: String,
+    #[prost(int32, tag = "6")]
+    pub(super) kind: i32,
+    #[prost(fixed64, tag = "7")]
     pub(super) start_time_unix_nano: u64,
-    #[serde(serialize_with = "text")]
+    #[prost(fixed64, tag = "8")]
     pub(super) end_time_unix_nano: u64,
-    pub(super) attributes: Vec<Attribute<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[prost(message, repeated, tag = "9")]
+    pub(super) attributes: Vec<Attribute>,
+    #[prost(message, optional, tag = "15")]
     pub(super) status: Option<Status>,
-}
-
-/// What is done, and with which model.
-pub(super) struct Name<'a> {
-    pub(super) operation: &'static str,
-    pub(super) model: &'a str,
-}
-
-impl Display for Name<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.operation)?;
-        if !self.model.is_empty() {
-            write!(f, " {}", self.model)?;
-        }
-        Ok(())
-    }
+    #[prost(fixed32, tag = "16")]
+    pub(super) flags: u32,
 }
 
 /// How a span ended.
-#[derive(Serialize)]
+#[derive(Clone, PartialEq, Message)]
 pub(super) struct Status {
-    pub(super) code: u8,
+    #[prost(int32, tag = "3")]
+    pub(super) code: i32,
 }
 
 /// `KeyValue`.
-#[derive(Serialize)]
-pub(super) struct Attribute<'a> {
-    pub(super) key: &'static str,
-    pub(super) value: Said<'a>,
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct Attribute {
+    #[prost(string, tag = "1")]
+    pub(super) key: String,
+    #[prost(message, optional, tag = "2")]
+    pub(super) value: Option<AnyValue>,
 }
 
-/// `AnyValue`, as far as it is needed.
-pub(super) enum Said<'a> {
-    Text(&'a str),
-    Number(u64),
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct AnyValue {
+    #[prost(oneof = "Said", tags = "1, 3")]
+    pub(super) said: Option<Said>,
 }
 
-impl Serialize for Said<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(Some(1))?;
-        match self {
-            Said::Text(value) => map.serialize_entry("stringValue", value)?,
-            Said::Number(value) => map.serialize_entry("intValue", &Digits(*value))?,
-        }
-        map.end()
+/// What an `AnyValue` holds, as far as it is needed.
+#[derive(Clone, PartialEq, Oneof)]
+pub(super) enum Said {
+    #[prost(string, tag = "1")]
+    Text(String),
+    #[prost(int64, tag = "3")]
+    Number(i64),
+}
+
+impl Attribute {
+    pub(super) fn text(key: &str, value: &str) -> Self {
+        Attribute { key: key.to_owned(), value: Some(AnyValue { said: Some(Said::Text(value.to_owned())) }) }
     }
-}
 
-struct Digits(u64);
-
-impl Serialize for Digits {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
-fn text<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(value)
-}
-
-fn some_text<S: Serializer>(value: &Option<impl Display>, serializer: S) -> Result<S::Ok, S::Error> {
-    match value {
-        Some(value) => serializer.collect_str(value),
-        None => serializer.serialize_none(),
+    /// Numbers beyond those of the protocol become its largest.
+    pub(super) fn number(key: &str, value: u64) -> Self {
+        let value = i64::try_from(value).unwrap_or(i64::MAX);
+        Attribute { key: key.to_owned(), value: Some(AnyValue { said: Some(Said::Number(value)) }) }
     }
 }
