@@ -1,6 +1,7 @@
 //! What faces, gateway, mesh and backends hand each other: a request, where it came from, and its reply.
 
 mod endpoint;
+mod ends;
 pub mod headers;
 mod order;
 pub mod trace;
@@ -19,12 +20,13 @@ use serde::{Deserialize, Serialize};
 use crate::fleet::{Holder, Load, PeerId, Tier, Zone};
 
 pub use endpoint::{Dialect, Endpoint};
+pub use ends::{Ends, Stand, Written};
 pub use order::{
     Call, Called, Obey, Objection, ObjectionReason, Operation, OperationKind, OperationStatus, Order, Outcome,
 };
 
 /// One id for a request in the logs of every peer it passes: `req-` and 26 characters.
-#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RequestId(Arc<str>);
 

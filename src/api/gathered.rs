@@ -1,7 +1,7 @@
 //! Requests of the whole mesh: every peer knows its own part, and tells it to a peer that asks. One request that several of them
 //! have a part in is one line, with its way from the peer that its client asked to the one that owns the backend.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,15 +48,13 @@ pub(super) struct Asked {
 
 /// What the other peers have told. It is put together once for all who read it.
 #[derive(Default)]
-pub(super) struct Others {
+struct Others {
     /// What was told of each request, with the name of the peer that told it.
     parts: BTreeMap<String, Vec<Value>>,
     /// Each request once, newest first.
-    pub(super) lines: Vec<Arc<Value>>,
+    lines: Vec<Arc<Value>>,
     /// Who tells the decision behind it.
     tellers: BTreeMap<String, Tellers>,
-    /// The names of those that told.
-    pub(super) told: BTreeSet<String>,
     missing: Vec<Value>,
 }
 
@@ -113,7 +111,7 @@ impl Asked {
     }
 
     /// What the other peers have told within the last moment.
-    pub(super) async fn others(&self) -> Arc<Others> {
+    async fn others(&self) -> Arc<Others> {
         match self.mesh.clone() {
             Some(mesh) => self.others.get((), async move { Arc::new(ask_all(&mesh).await) }).await,
             None => Arc::default(),
@@ -179,7 +177,6 @@ async fn ask_all(mesh: &Mesh) -> Others {
 impl Others {
     /// What the peer called `name` has told.
     fn hear(&mut self, peer: &PeerId, name: &str, mut told: Value) {
-        self.told.insert(name.to_owned());
         for list in ["live", "ended"] {
             let lines = told[list].as_array_mut().map(std::mem::take).unwrap_or_default();
             for mut line in lines.into_iter().filter(Value::is_object).take(MOST_TOLD) {

@@ -8,6 +8,7 @@ mod backends;
 mod budget;
 mod config;
 mod drain;
+mod ends;
 mod events;
 mod explain;
 mod far;
@@ -235,7 +236,7 @@ pub fn router(parts: Parts, env: &Env) -> (Router, Managed) {
     let inference = Inference { gateway: parts.gateway, keys: clients, node: parts.node, max_body: parts.max_body };
     let (counters, clock) = (parts.counters, env.clock.clone());
     let fleet = advice::Fleet { advisor: parts.advisor, clock: env.clock.clone(), advice: Arc::new(one_second(env)) };
-    let hub = live::Hub::new(view.clone(), seen.clone(), watchers, env.tasks.clone(), &*env.clock);
+    let hub = live::Hub::new(view.clone(), gateway.clone(), watchers, env.tasks.clone(), &*env.clock);
     let hub = Arc::new(hub);
     let watch = Arc::new(Watch {
         name: parts.name.clone(),

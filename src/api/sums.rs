@@ -9,8 +9,8 @@ use futures_util::future::join_all;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::{Watch, gathered, stats};
-use crate::exchange::{Order, Outcome};
+use super::{Watch, ends, gathered, stats};
+use crate::exchange::{Ends, Order, Outcome, Stand};
 use crate::fleet::PeerState;
 use crate::mesh::Mesh;
 
@@ -18,7 +18,7 @@ use crate::mesh::Mesh;
 const DEADLINE: Duration = Duration::from_secs(2);
 
 /// What of an answer fits into one frame between peers, with room for what is around it.
-const MOST_BYTES: usize = 56 << 10;
+pub(super) const MOST_BYTES: usize = 56 << 10;
 
 /// Where other peers' questions are answered from, once there is somebody who knows. It keeps nobody alive: the mesh has it.
 #[derive(Default)]
@@ -45,6 +45,12 @@ impl Answers {
     pub fn requests(&self) -> Option<Value> {
         let watch = self.0.get()?.upgrade()?;
         Some(gathered::own(&watch.gateway, is_keyed(&watch)))
+    }
+
+    /// Requests that have ended at this peer behind `after`, for another one; `None` where it has stopped.
+    pub fn ended(&self, after: Option<Stand>) -> Option<Ends> {
+        let watch = self.0.get()?.upgrade()?;
+        Some(ends::told(&watch.gateway, is_keyed(&watch), watch.view.created, after))
     }
 }
 

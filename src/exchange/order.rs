@@ -5,6 +5,7 @@
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+use super::ends::{Ends, Stand};
 use crate::fleet::{KeyRecord, PeerId, Residency, read_records};
 
 /// What is to be done or said.
@@ -72,6 +73,12 @@ pub enum Order {
     Stats,
     /// Say which requests are under way with you, and which have ended of late.
     Requests,
+    /// Say which requests have ended with you since.
+    Ended {
+        /// How far you have told of them; `None` where nothing is asked but how far that is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<Stand>,
+    },
 }
 
 /// What comes back for an order.
@@ -120,6 +127,8 @@ pub enum Outcome {
         /// For people: `live` and `ended`, a list of lines each.
         told: serde_json::Value,
     },
+    /// Those that have ended, as many as a frame holds.
+    Ended(Ends),
 }
 
 /// A manager's call, on its way to the peer that it is for. Whether the manager may was asked where it came in.
@@ -293,6 +302,8 @@ mod tests {
             Order::Decision { id: "req-1".to_owned() },
             Order::Stats,
             Order::Requests,
+            Order::Ended { after: None },
+            Order::Ended { after: Some(Stand { run: 7, last: 8 }) },
             Order::Keys { records: vec![KeyRecord::default()], after: "k1".to_owned() },
             Order::Manage(Call { method: "PUT".to_owned(), path: "/x".to_owned(), ..Call::default() }),
         ] {

@@ -188,6 +188,7 @@ impl Lifecycle {
             | Order::Decision { .. }
             | Order::Stats
             | Order::Requests
+            | Order::Ended { .. }
             | Order::History
             | Order::Manage(_) => Err(Objection::new(ObjectionReason::Impossible, "that is no matter of models")),
         }

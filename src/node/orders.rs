@@ -108,6 +108,10 @@ impl Obey for Orders {
                 let told = self.answers.requests();
                 Box::pin(async move { Ok(Outcome::Requests { told: told.ok_or_else(stopped)? }) })
             }
+            Order::Ended { after } => {
+                let told = self.answers.ended(after);
+                Box::pin(async move { told.map(Outcome::Ended).ok_or_else(stopped) })
+            }
         }
     }
 }

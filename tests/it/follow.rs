@@ -13,7 +13,7 @@ use tokio_tungstenite::tungstenite::{Error, Message};
 use crate::mesh::{KEY, offers, pair, peer};
 use crate::support::{Answer, FakeBackend, Gate, TestNode, model, soon, stream, until, until_json};
 
-type Socket = WebSocketStream<TcpStream>;
+pub(crate) type Socket = WebSocketStream<TcpStream>;
 
 async fn connected(node: &TestNode, path: &str, origin: Option<&str>) -> Result<Socket, Error> {
     let mut request = format!("ws://{}{path}", node.address).into_client_request().expect("an address");
@@ -24,7 +24,7 @@ async fn connected(node: &TestNode, path: &str, origin: Option<&str>) -> Result<
     soon("a WebSocket", tokio_tungstenite::client_async(request, stream)).await.map(|(socket, _)| socket)
 }
 
-async fn socket(node: &TestNode, path: &str) -> Socket {
+pub(crate) async fn socket(node: &TestNode, path: &str) -> Socket {
     connected(node, path, None).await.expect("a WebSocket")
 }
 
@@ -40,7 +40,7 @@ async fn next(socket: &mut Socket) -> Option<Message> {
 }
 
 /// What the next message says that is as `wanted`.
-async fn told(socket: &mut Socket, wanted: impl Fn(&Value) -> bool) -> Value {
+pub(crate) async fn told(socket: &mut Socket, wanted: impl Fn(&Value) -> bool) -> Value {
     loop {
         let Some(Message::Text(text)) = next(socket).await else { panic!("it closed") };
         assert!(text.len() <= 10 << 10, "{} bytes", text.len());
@@ -51,7 +51,7 @@ async fn told(socket: &mut Socket, wanted: impl Fn(&Value) -> bool) -> Value {
     }
 }
 
-fn is(told: &Value, kind: &str) -> bool {
+pub(crate) fn is(told: &Value, kind: &str) -> bool {
     told["update_type"] == kind
 }
 

@@ -1,77 +1,124 @@
-//! What has been heard of requests of other peers: which ends are news.
+//! Which ends of requests were told to those who follow the mesh, so that one in which several peers have a part is told once.
+//! The peer that its client asked knows best how it ended, and is waited for as long as it answers.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::gateway::State;
+use crate::api::ends::End;
+use crate::exchange::RequestId;
+use crate::fleet::PeerId;
+use crate::gateway::History;
 
-/// For how long an end is remembered that nobody tells any more: its peer may come back.
-const REMEMBERED: Duration = Duration::from_secs(600);
-
-/// Ends that are remembered at most, besides those that are told.
+/// Requests that are remembered.
 const MOST: usize = 16_384;
 
-/// The ends that have been heard of.
+/// Ends that wait, and for how long.
+const MOST_HELD: usize = 1_024;
+const LONGEST_HELD: Duration = Duration::from_secs(30);
+
+/// A request: the peer that its client asked, and its id.
+pub(super) type Key = (PeerId, RequestId);
+
+/// What was told of which request.
 #[derive(Default)]
 pub(super) struct Heard {
-    /// By the id of the request, when it was told last.
-    ends: BTreeMap<String, Instant>,
-    /// The peers that have told once. What one tells at first is old.
-    peers: BTreeSet<String>,
+    marks: BTreeMap<Key, Mark>,
+    /// As they were first told of.
+    order: VecDeque<Key>,
+    held: BTreeMap<Key, Held>,
+}
+
+/// What was told of a request.
+#[derive(Clone, Copy, Default)]
+struct Mark {
+    /// Ends by peers that served it, for which the end by the peer that its client asked has not come yet.
+    parts: u32,
+    /// Whether an end by the latter was told.
+    whole: bool,
+}
+
+/// An end that waits.
+struct Held {
+    end: End,
+    until: Instant,
 }
 
 impl Heard {
-    /// Those of `lines` that have ended since the last time, oldest first; `told` are the peers that were heard.
-    pub(super) fn news(&mut self, told: &BTreeSet<String>, lines: &[Arc<Value>], now: Instant) -> Vec<Arc<Value>> {
-        let text = |line: &Value, key: &str| line[key].as_str().unwrap_or_default().to_owned();
-        let mut news = Vec::new();
-        for line in lines.iter().rev().filter(|line| State::is_word_of_end(&text(line, "state"))) {
-            let is_new = self.ends.insert(text(line, "id"), now).is_none();
-            if is_new && self.peers.contains(&text(line, "told_by")) {
-                news.push(line.clone());
-            }
+    /// Whether the end of this peer's own part in a request of another peer is to be told.
+    pub(super) fn own(&mut self, key: Key) -> bool {
+        let mark = self.mark(key);
+        if !mark.whole {
+            mark.parts = mark.parts.saturating_add(1);
         }
-        self.peers.extend(told.iter().cloned());
-        let longest = if self.ends.len() > MOST { Duration::ZERO } else { REMEMBERED };
-        self.ends.retain(|_, at| now.saturating_duration_since(*at) <= longest);
-        news
+        !mark.whole
+    }
+
+    /// What is to be told now that `end` is heard. Where it `waits`, that is for [`Heard::again`] to say.
+    pub(super) fn hear(&mut self, end: End, waits: bool, now: Instant) -> Option<History> {
+        let held = self.held.get(&end.key);
+        if end.is_part {
+            if held.is_some() || self.marks.contains_key(&end.key) {
+                return None;
+            }
+        } else if held.is_some_and(|held| held.end.is_part) {
+            self.held.remove(&end.key);
+        }
+        if !waits {
+            return self.settle(end);
+        }
+        if self.held.len() >= MOST_HELD {
+            // The peer that its client asked answers, so it will tell of it most likely.
+            return if end.is_part { None } else { self.settle(end) };
+        }
+        let until = now + LONGEST_HELD;
+        let before = self.held.insert(end.key.clone(), Held { end, until });
+        before.and_then(|before| self.settle(before.end))
+    }
+
+    /// What is to be told of those that wait no longer.
+    pub(super) fn again(&mut self, waits: impl Fn(&End) -> bool, now: Instant) -> Vec<History> {
+        let is_over = |held: &Held| held.until <= now || !waits(&held.end);
+        let over = self.held.iter().filter(|(_, held)| is_over(held)).map(|(key, _)| key.clone());
+        let over: Vec<Key> = over.collect();
+        let over: Vec<Held> = over.iter().filter_map(|key| self.held.remove(key)).collect();
+        // A part that has waited for all of its time: the peer that knows better answers, and has told of it or never will.
+        let is_wanted = |held: &Held| !held.end.is_part || held.until > now;
+        over.into_iter().filter(is_wanted).filter_map(|held| self.settle(held.end)).collect()
+    }
+
+    /// Whether none waits.
+    pub(super) fn holds_nothing(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    fn settle(&mut self, end: End) -> Option<History> {
+        let End { key, is_part, entry } = end;
+        let is_known = self.marks.contains_key(&key);
+        let mark = self.mark(key);
+        let is_news = if is_part { !is_known } else { mark.parts == 0 };
+        match (is_part, is_news) {
+            (true, true) => mark.parts = 1,
+            (true, false) => {}
+            (false, true) => mark.whole = true,
+            (false, false) => mark.parts -= 1,
+        }
+        is_news.then_some(entry)
+    }
+
+    fn mark(&mut self, key: Key) -> &mut Mark {
+        if !self.marks.contains_key(&key) {
+            if self.order.len() == MOST
+                && let Some(oldest) = self.order.pop_front()
+            {
+                self.marks.remove(&oldest);
+            }
+            self.order.push_back(key.clone());
+        }
+        self.marks.entry(key).or_default()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn line(id: &str, told_by: &str, state: &str) -> Arc<Value> {
-        Arc::new(json!({ "id": id, "told_by": told_by, "state": state }))
-    }
-
-    #[test]
-    fn an_end_is_news_once() {
-        let (mut heard, now) = (Heard::default(), Instant::now());
-        let mut news = |told: &[&str], lines: &[Arc<Value>]| -> Vec<String> {
-            let told = told.iter().map(|name| (*name).to_owned()).collect();
-            let news = heard.news(&told, lines, now);
-            news.iter().map(|line| line["id"].as_str().expect("an id").to_owned()).collect()
-        };
-        let old = line("old", "a", "done");
-        assert!(news(&["a", "b"], std::slice::from_ref(&old)).is_empty(), "what was over before is no news");
-        let live = line("r", "b", "streaming");
-        assert!(news(&["a", "b"], &[live, old.clone()]).is_empty());
-        let ended = line("r", "b", "failed");
-        let other = line("q", "a", "done");
-        let all = [other, ended.clone(), old];
-        assert_eq!(news(&["a", "b"], &all), ["r", "q"], "oldest first");
-        assert!(news(&["a", "b"], &all).is_empty());
-        assert!(news(&["b"], &[ended]).is_empty());
-        assert!(news(&["a", "b"], &all).is_empty(), "who comes back tells nothing anew");
-        assert!(news(&["a", "b", "c"], &[line("of c", "c", "done")]).is_empty(), "nor who comes");
-        assert_eq!(news(&["a", "b", "c"], &[line("of c too", "c", "done")]), ["of c too"]);
-    }
-}
+mod tests;

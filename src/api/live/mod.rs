@@ -1,6 +1,7 @@
 //! `GET /ws`: what dashboards follow without asking again. Whoever connects is told how everything stands, then what changes.
 //! Every message is made once for all who follow, and none is made where nobody does.
 
+mod asking;
 mod heard;
 mod socket;
 mod told;
@@ -19,14 +20,13 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::TryRecvError;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
-use super::gathered::Asked;
 use super::query::Query;
 use super::serve::Source;
 use super::watchers::Watchers;
 use super::{View, auth, respond};
 use crate::dialect::Fault;
 use crate::env::{Clock, Tasks};
-use crate::gateway::{Gateway, History, Page};
+use crate::gateway::{Gateway, History, Page, State as How};
 
 use heard::Heard;
 use socket::Following;
@@ -34,9 +34,6 @@ use told::Standing;
 
 /// What has ended is told so often: many together cost little more than one.
 const TELL_EVERY: Duration = Duration::from_millis(100);
-
-/// Other peers are asked so often what has ended with them.
-const ASK_EVERY: Duration = Duration::from_secs(1);
 
 /// With so many times of telling changes are looked for: many within that are one message.
 const LOOK_EVERY: u64 = 5;
@@ -76,7 +73,6 @@ struct Told {
 /// Tells those who follow.
 pub(super) struct Hub {
     view: View,
-    asked: Arc<Asked>,
     gateway: Arc<Gateway>,
     watchers: Arc<Watchers>,
     tasks: Tasks,
@@ -98,6 +94,8 @@ struct State {
     told: u64,
     /// Whether somebody asks the other peers what has ended.
     asking: bool,
+    /// What was told of requests in which several peers may have a part.
+    heard: Heard,
     own: Circle,
     mesh: Circle,
 }
@@ -136,13 +134,19 @@ impl Circle {
 type Looked = BTreeMap<told::Named, Standing>;
 
 impl Hub {
-    pub(super) fn new(view: View, asked: Arc<Asked>, watchers: Arc<Watchers>, tasks: Tasks, clock: &dyn Clock) -> Self {
+    pub(super) fn new(
+        view: View,
+        gateway: Arc<Gateway>,
+        watchers: Arc<Watchers>,
+        tasks: Tasks,
+        clock: &dyn Clock,
+    ) -> Self {
         let (own, mesh) = (Circle::new(), Circle::new());
         let (looked, running, of_mesh, asking) = (Looked::new(), false, false, false);
-        let state = State { running, looked, of_mesh, last: 0, told: 0, asking, own, mesh };
+        let heard = Heard::default();
+        let state = State { running, looked, of_mesh, last: 0, told: 0, asking, heard, own, mesh };
         let began = (Instant::now(), clock.since_epoch());
-        let gateway = asked.gateway.clone();
-        Hub { view, asked, gateway, watchers, tasks, began, state: Mutex::new(state) }
+        Hub { view, gateway, watchers, tasks, began, state: Mutex::new(state) }
     }
 
     /// How everything stands and everything that is told from now on; with `since`, also the ends of requests that were told
@@ -159,9 +163,12 @@ impl Hub {
             let others = self.others();
             state.looked.extend(others);
         }
-        if of_mesh && self.view.mesh.is_some() && !std::mem::replace(&mut state.asking, true) {
+        if of_mesh
+            && let Some(mesh) = self.view.mesh.clone()
+            && !std::mem::replace(&mut state.asking, true)
+        {
             let hub = self.clone();
-            self.tasks.spawn("live-mesh", async move { hub.ask().await });
+            self.tasks.spawn("live-mesh", async move { hub.ask(mesh).await });
         }
         let state = &mut *state;
         let until = state.told;
@@ -190,34 +197,6 @@ impl Hub {
                 self.tell_changes(&mut state);
             }
             self.tell_ends(&mut state, &mut ends);
-        }
-    }
-
-    /// Tells what has ended at other peers for as long as anybody follows the whole mesh.
-    async fn ask(&self) {
-        let mut tick = interval(ASK_EVERY);
-        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut heard = Heard::default();
-        loop {
-            tick.tick().await;
-            let others = self.asked.others().await;
-            let news = heard.news(&others.told, &others.lines, Instant::now());
-            let mut state = self.lock();
-            if state.mesh.is_empty() {
-                state.asking = false;
-                return;
-            }
-            for line in news {
-                // This peer tells by itself what it has a part in.
-                if self.gateway.book().find(line["id"].as_str().unwrap_or_default()).is_some() {
-                    continue;
-                }
-                if let Some(entry) = History::of_line(&line) {
-                    state.told += 1;
-                    let told = state.told;
-                    state.mesh.tell(told::complete(&entry), Some(told));
-                }
-            }
         }
     }
 
@@ -256,8 +235,17 @@ impl Hub {
         if !state.own.is_empty() && !page.is_from_peer() {
             tell(&mut state.own, page.history());
         }
-        if !state.mesh.is_empty() {
+        if !state.mesh.is_empty() && self.is_news(&mut state.heard, page) {
             tell(&mut state.mesh, self.gateway.told_way(page));
+        }
+    }
+
+    /// Whether the end of what this peer did is told to those who follow the mesh: it may have been told as another peer saw
+    /// it, and that a peer was refused is the end of no request.
+    fn is_news(&self, heard: &mut Heard, page: &Page) -> bool {
+        match page.from() {
+            None => true,
+            Some(entry) => page.state() != How::Refused && heard.own((entry.clone(), page.id.clone())),
         }
     }
 

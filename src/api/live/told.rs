@@ -159,7 +159,12 @@ pub(super) fn complete(entry: &History) -> String {
         update_type: &'static str,
         data: &'a History,
     }
-    serde_json::to_string(&Complete { update_type: "RequestComplete", data: entry }).unwrap_or_default()
+    let written = |entry: &History| {
+        serde_json::to_string(&Complete { update_type: "RequestComplete", data: entry }).unwrap_or_default()
+    };
+    let message = written(entry);
+    // Names and errors may be of characters that take six bytes each.
+    if message.len() <= MOST { message } else { written(&entry.shortened(MOST_CHARACTERS)) }
 }
 
 /// As many of these together as go into one message, with commas between them.
@@ -239,6 +244,19 @@ mod tests {
         assert_eq!(seen, expected);
         let told: Value = serde_json::from_str(&statuses[0]).expect("JSON");
         assert_eq!(told["data"][0]["models_total"], 500);
+    }
+
+    #[test]
+    fn an_end_of_a_request_is_no_longer_than_that_whatever_another_peer_says() {
+        let long = "\u{1}".repeat(10_000);
+        let told = json!({
+            "timestamp": u64::MAX, "model": long, "backend_id": long, "duration_ms": u64::MAX, "status": long,
+            "error_message": long, "request_id": "r".repeat(128), "origin": long, "entry": long, "peer": long,
+        });
+        let message = complete(&History::of_entry(&told).expect("an entry"));
+        assert!(message.len() <= MOST, "{}", message.len());
+        let told: Value = serde_json::from_str(&message).expect("JSON");
+        assert_eq!(told["data"]["error_message"].as_str().map(str::len), Some(MOST_CHARACTERS));
     }
 
     #[test]

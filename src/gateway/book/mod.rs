@@ -75,6 +75,11 @@ impl Book {
         (pages.closed, self.ended.subscribe())
     }
 
+    /// The [`Page::ordinal`] of the last that has ended; 0 where none has.
+    pub fn last_ended(&self) -> u64 {
+        self.lock().closed
+    }
+
     /// Those that ended after the one with this [`Page::ordinal`], as far as they are kept, in the order in which they ended.
     pub fn ended_since(&self, ordinal: u64) -> Vec<Arc<Page>> {
         let mut since: Vec<Arc<Page>> = {

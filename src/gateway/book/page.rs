@@ -205,6 +205,11 @@ impl Page {
         self.way().state
     }
 
+    /// The kind of what went wrong, by the word of metrics, once it has ended.
+    pub fn error_type(&self) -> Option<&'static str> {
+        self.way().ended.as_ref()?.error_type
+    }
+
     /// The last peer that was asked for it, where one was.
     pub fn asked_peer(&self) -> Option<PeerId> {
         let way = self.way();

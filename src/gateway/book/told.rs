@@ -72,6 +72,42 @@ impl History {
             way: Some(way),
         })
     }
+
+    /// Such an entry as another peer has told it, whatever that says; `None` where it is none.
+    pub fn of_entry(told: &Value) -> Option<Self> {
+        let text = |key: &str| told[key].as_str().map(|text| cut(text, MOST_NAME).to_owned());
+        let way = Way {
+            origin: if told["origin"] == "peer" { "peer" } else { "client" },
+            entry: text("entry")?,
+            peer: text("peer"),
+        };
+        Some(History {
+            timestamp: told["timestamp"].as_u64()?,
+            model: text("model")?,
+            backend_id: text("backend_id")?,
+            duration_ms: told["duration_ms"].as_u64()?,
+            status: if told["status"] == "Success" { "Success" } else { "Error" },
+            error_message: told["error_message"].as_str().map(|error| cut(error, MOST_ERROR).to_owned()),
+            request_id: text("request_id")?,
+            way: Some(way),
+        })
+    }
+
+    /// The same with so many characters of each name and of the error at most.
+    pub fn shortened(&self, characters: usize) -> Self {
+        let short = |text: &String| cut(text, characters).to_owned();
+        let way = |way: &Way| Way { origin: way.origin, entry: short(&way.entry), peer: way.peer.as_ref().map(short) };
+        History {
+            timestamp: self.timestamp,
+            model: short(&self.model),
+            backend_id: short(&self.backend_id),
+            duration_ms: self.duration_ms,
+            status: self.status,
+            error_message: self.error_message.as_ref().map(short),
+            request_id: self.request_id.clone(),
+            way: self.way.as_ref().map(way),
+        }
+    }
 }
 
 impl Page {

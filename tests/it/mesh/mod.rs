@@ -2,6 +2,7 @@
 
 mod affinity;
 mod breakers;
+mod ends;
 mod forwarding;
 mod joining;
 mod keys;
