@@ -15,7 +15,9 @@ use serde_json::{Value as Json, json};
 
 use super::client::{Client, ClientError};
 use super::drain::{DrainPeer, UndrainPeer};
+use super::render::clean;
 use super::tell;
+use super::turned::sentences;
 use crate::config::{self, DEFAULT_FILE};
 
 #[derive(Debug, Subcommand)]
@@ -67,7 +69,10 @@ async fn parted(client: &Client, until: &str) -> String {
 async fn take_up(client: &Client, name: &str, key: &str, seeds: &[String], made_here: bool) -> anyhow::Result<()> {
     let body = json!({ "name": name, "key": key, "seeds": seeds, "made_here": made_here });
     match client.post::<Json>("/nexus/v1/mesh/join", &body).await {
-        Ok(_) => tell("The running peer has taken it up."),
+        Ok(told) => {
+            tell("The running peer has taken it up.");
+            sentences(&told["notes"]).iter().for_each(|note| tell(&clean(&format!("Warning: {note}"))));
+        }
         Err(ClientError::Unreachable { .. }) => tell("No peer is running here: it takes effect at the next start."),
         Err(ClientError::Refused { message, .. }) => {
             anyhow::bail!("the file is written, but the running peer did not take it up: {message}")
