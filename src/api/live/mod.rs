@@ -369,3 +369,6 @@ pub(super) async fn connect(
         Err(fault) => respond::fault(&fault),
     }
 }
+
+#[cfg(test)]
+mod tests;
