@@ -48,6 +48,14 @@ struct Invited {
     save: bool,
 }
 
+/// What lets a machine in.
+struct Invitation {
+    token: Token,
+    /// Whether the key was made for it.
+    made: bool,
+    notes: Vec<String>,
+}
+
 /// What `nexus mesh join` sends. The name and the key must be there, for without them a slip would lead a node out of its
 /// mesh; an empty key asks for an open one.
 #[derive(Deserialize)]
@@ -63,9 +71,9 @@ struct Told {
 
 pub(super) async fn invite(State(doorway): State<Doorway>, request: Request) -> Response {
     match doorway.invite(request).await {
-        Ok((token, made)) => {
+        Ok(Invitation { token, made, notes }) => {
             let told = json!({
-                "token": token.encode(), "mesh": token.name, "addresses": token.addresses, "made_key": made,
+                "token": token.encode(), "mesh": token.name, "addresses": token.addresses, "made_key": made, "notes": notes,
             });
             let mut response = respond::json(StatusCode::OK, &told);
             audit::deed(&mut response, if made { "mesh_closed" } else { "mesh_invited" }, token.name);
@@ -77,8 +85,9 @@ pub(super) async fn invite(State(doorway): State<Doorway>, request: Request) -> 
 
 pub(super) async fn join(State(doorway): State<Doorway>, request: Request) -> Response {
     match doorway.join(request).await {
-        Ok(name) => {
-            let mut response = respond::json(StatusCode::OK, &json!({ "joined": true, "mesh": name }));
+        Ok((name, notes)) => {
+            let told = json!({ "joined": true, "mesh": name, "notes": notes });
+            let mut response = respond::json(StatusCode::OK, &told);
             audit::deed(&mut response, "mesh_joined", name);
             response
         }
@@ -92,14 +101,15 @@ impl Doorway {
         self.mesh.as_ref().ok_or_else(|| Fault::conflict(off()))
     }
 
-    /// An invitation into the mesh of this peer, and whether its key was made for it.
-    async fn invite(&self, request: Request) -> Result<(Token, bool), Fault> {
+    /// An invitation into the mesh of this peer.
+    async fn invite(&self, request: Request) -> Result<Invitation, Fault> {
         let mesh = self.mesh()?;
         let (_, body) = respond::whole_body_of(request, BODY_LIMIT).await?;
         let wish: Invite = if body.is_empty() { Invite::default() } else { read(&body)? };
         let mut membership = mesh.membership().as_ref().clone();
-        let is_open = !membership.key.is_keyed();
-        if is_open {
+        let made = !membership.key.is_keyed();
+        let mut notes = Vec::new();
+        if made {
             if !wish.make_key {
                 return Err(Fault::conflict(
                     "This mesh is open: whoever is on its network joins without a token. To let in only whom you invite, \
@@ -109,14 +119,15 @@ impl Doorway {
                 ));
             }
             membership.key = MeshKey::generate(&self.seed);
-            self.enter(membership.clone(), true, true).await?;
+            notes = self.enter(membership.clone(), true, true).await?;
         }
         let addresses = mesh.myself().addresses.iter().map(ToString::to_string).collect();
-        Ok((Token { name: membership.name, key: membership.key.to_string(), addresses }, is_open))
+        let token = Token { name: membership.name, key: membership.key.to_string(), addresses };
+        Ok(Invitation { token, made, notes })
     }
 
-    /// Joins; gives the name of the mesh.
-    async fn join(&self, request: Request) -> Result<String, Fault> {
+    /// Joins; gives the name of the mesh, and what whoever asked should know.
+    async fn join(&self, request: Request) -> Result<(String, Vec<String>), Fault> {
         let mesh = self.mesh()?;
         let (_, body) = respond::whole_body_of(request, BODY_LIMIT).await?;
         let is_invited = read::<serde_json::Value>(&body)?.get("token").is_some();
@@ -133,16 +144,19 @@ impl Doorway {
             let means = "any peer on this network may join, and see models and prompts; close it: nexus mesh invite";
             warn!(mesh = name, "Joining an open mesh: {means}");
         }
-        self.enter(membership, made_here, save).await?;
-        Ok(name)
+        let notes = self.enter(membership, made_here, save).await?;
+        Ok((name, notes))
     }
 
-    async fn enter(&self, membership: Membership, made_here: bool, save: bool) -> Result<(), Fault> {
+    /// Gives what will not hold after the next start.
+    async fn enter(&self, membership: Membership, made_here: bool, save: bool) -> Result<Vec<String>, Fault> {
         if save {
             let written = self.settings.write(Edit::Membership(membership.clone()), None, false).await;
             written.map_err(|declined| declined.fault())?;
         }
-        self.membership.join(membership, made_here).await.map_err(Fault::bad_request)
+        let notes = self.settings.overruled(&membership);
+        self.membership.join(membership, made_here).await.map_err(Fault::bad_request)?;
+        Ok(notes)
     }
 }
 

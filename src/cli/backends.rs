@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
+use super::assent::Sure;
 use super::client::{Client, ClientError};
 use super::config::asked;
 use super::drain::{DrainBackend, UndrainBackend};
@@ -72,7 +73,7 @@ pub(super) struct Add {
 /// Remove a backend from the running peer.
 ///
 /// Requests that it has are finished. One that is configured comes back with the next start unless `--save` is given; one that
-/// is discovered, when it is seen again.
+/// is discovered, when it is seen again. On a terminal it says what would become of requests and models and asks.
 #[derive(Debug, Args)]
 pub(super) struct Remove {
     /// Its id or name, as `nexus backends list` shows it
@@ -81,6 +82,8 @@ pub(super) struct Remove {
     /// Only say what would become of requests and models
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    sure: Sure,
     /// Take it out of the configuration file of the peer as well
     #[arg(long)]
     save: bool,
@@ -204,22 +207,32 @@ impl Add {
 impl Remove {
     async fn run(self) -> anyhow::Result<()> {
         let client = Client::find(self.config.path.as_deref())?;
+        if self.dry_run {
+            return Ok(print(&self.foreseen(&client).await?)?);
+        }
+        self.sure.of_order(self.foreseen(&client)).await?;
+        let answer = self.call(&client, false).await?;
+        let name = answer["removed"].as_str().unwrap_or(&self.name);
+        Ok(print(&format!("Removed backend: {}\n", render::clean(name)))?)
+    }
+
+    async fn foreseen(&self, client: &Client) -> anyhow::Result<String> {
+        let saved = if self.save { "It leaves the configuration file, too.\n" } else { "" };
+        Ok(foreseen(&self.call(client, true).await?) + saved)
+    }
+
+    async fn call(&self, client: &Client, dry_run: bool) -> anyhow::Result<Json> {
         let id = percent_encode(&self.name);
-        let mut path = asked(&format!("{PATH}/{id}"), self.dry_run, self.peer.as_deref());
+        let mut path = asked(&format!("{PATH}/{id}"), dry_run, self.peer.as_deref());
         if self.save {
             path.push_str(if path.contains('?') { "&save=true" } else { "?save=true" });
         }
-        match client.delete::<Json>(&path).await {
-            Ok(answer) if self.dry_run => Ok(print(&foreseen(&answer))?),
-            Ok(answer) => {
-                let name = answer["removed"].as_str().unwrap_or(&self.name);
-                Ok(print(&format!("Removed backend: {}\n", render::clean(name)))?)
+        client.delete(&path).await.map_err(|error| match error {
+            ClientError::Refused { status: http::StatusCode::NOT_FOUND, .. } if self.peer.is_none() => {
+                anyhow::anyhow!("backend not found: {}", self.name)
             }
-            Err(ClientError::Refused { status: http::StatusCode::NOT_FOUND, .. }) if self.peer.is_none() => {
-                Err(anyhow::anyhow!("backend not found: {}", self.name))
-            }
-            Err(error) => Err(error.into()),
-        }
+            error => error.into(),
+        })
     }
 }
 

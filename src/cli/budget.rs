@@ -8,9 +8,10 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::{Map, Value as Json, json};
 
+use super::assent::Sure;
 use super::client::Client;
 use super::render::{Style, clean};
-use super::settings::{How, Sure};
+use super::settings::How;
 use super::{ConfigFile, print, tell};
 
 /// Show the budget of the mesh: spent, set aside, limit, rights of every peer, and the last transfers of rights.

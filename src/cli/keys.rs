@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value as Json, json};
 
+use super::assent::Sure;
 use super::backends::percent_encode;
 use super::client::Client;
 use super::config::asked;
@@ -60,7 +61,7 @@ pub(super) struct List {
 
 /// Revoke a key, for good and at every peer.
 ///
-/// A peer that cannot be reached now learns of it as soon as it can.
+/// A peer that cannot be reached now learns of it as soon as it can. On a terminal it says which keys that would be and asks.
 #[derive(Debug, Args)]
 pub(super) struct Revoke {
     /// Its name or id, as `nexus keys list` shows it
@@ -69,6 +70,8 @@ pub(super) struct Revoke {
     /// Only say which keys that would be
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    sure: Sure,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -160,19 +163,31 @@ impl List {
 impl Revoke {
     async fn run(self) -> anyhow::Result<()> {
         let client = Client::find(self.config.path.as_deref())?;
-        let path = asked(&format!("{PATH}/{}", percent_encode(&self.name)), self.dry_run, None);
-        let answer: Json = client.delete(&path).await?;
+        let path = format!("{PATH}/{}", percent_encode(&self.name));
+        let call = async |dry_run| client.delete::<Json>(&asked(&path, dry_run, None)).await;
+        if !self.dry_run {
+            self.sure.of_order(async { Ok(self.lines(&call(true).await?)) }).await?;
+        }
+        let answer = call(self.dry_run).await?;
         if self.json {
             return Ok(print(&(serde_json::to_string_pretty(&answer)? + "\n"))?);
         }
-        let (list, done) = if self.dry_run { ("would_revoke", "Would revoke") } else { ("revoked", "Revoked") };
-        for key in answer[list].as_array().into_iter().flatten() {
-            let (name, id) = (key["name"].as_str().unwrap_or(&self.name), key["id"].as_str().unwrap_or_default());
-            print(&clean(&format!("{done} key: {name} ({id})")))?;
-            print("\n")?;
-        }
+        print(&self.lines(&answer))?;
         tell_notes(&answer);
         Ok(())
+    }
+
+    /// Which keys are revoked, or would be.
+    fn lines(&self, answer: &Json) -> String {
+        let (list, done) = match answer["dry_run"] == true {
+            true => ("would_revoke", "Would revoke"),
+            false => ("revoked", "Revoked"),
+        };
+        let line = |key: &Json| {
+            let (name, id) = (key["name"].as_str().unwrap_or(&self.name), key["id"].as_str().unwrap_or_default());
+            clean(&format!("{done} key: {name} ({id})")) + "\n"
+        };
+        answer[list].as_array().into_iter().flatten().map(line).collect()
     }
 }
 

@@ -5,8 +5,9 @@ use clap::{ArgGroup, Args, Subcommand};
 use http::Method;
 use serde_json::{Map, Value as Json};
 
+use super::assent::Sure;
 use super::render::{Style, clean};
-use super::settings::{How, List, Remove, Sure};
+use super::settings::{How, List, Remove};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Policies {

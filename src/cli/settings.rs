@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use http::Method;
 use serde_json::{Value as Json, json};
 
-use super::assent::assent;
+use super::assent::Sure;
 use super::backends::percent_encode;
 use super::client::Client;
 use super::config::{asked, report};
@@ -61,14 +61,6 @@ pub(super) struct SetFallback {
     models: Vec<String>,
     #[command(flatten)]
     how: How,
-}
-
-/// Whether it is meant.
-#[derive(Debug, Args)]
-pub(super) struct Sure {
-    /// Do not ask, even if it protects less than before
-    #[arg(short, long)]
-    yes: bool,
 }
 
 #[derive(Debug, Args)]
@@ -198,7 +190,7 @@ impl How {
         };
         if !sure.yes && !self.dry_run {
             let (foreseen, _) = change(true).await?;
-            assent("This protects less than before", &sentences(&foreseen["weakens"]), false)?;
+            sure.of_effects("This protects less than before", &sentences(&foreseen["weakens"]))?;
         }
         let (told, _) = change(self.dry_run).await?;
         let text = if self.json { serde_json::to_string_pretty(&told)? + "\n" } else { report(&told) };

@@ -134,6 +134,11 @@ impl Reload {
         self.origin.as_ref().map_or(Path::new(""), Origin::path)
     }
 
+    /// The variables that lead this node elsewhere at its next start than `wanted`.
+    pub(super) fn overruling(&self, wanted: &Membership) -> Vec<&'static str> {
+        self.origin.as_ref().map(|origin| origin.overruling(wanted)).unwrap_or_default()
+    }
+
     pub(super) fn lock(&self) -> MutexGuard<'_, Now> {
         self.now.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -12,6 +12,7 @@ use futures_util::future::BoxFuture;
 use super::reload::{Reload, etag};
 use crate::api::{Declined, Edit, Reloaded, Settings};
 use crate::config::{ChangeError, Config, MOST_KEYS, changed, differing, replace};
+use crate::mesh::Membership;
 use crate::route::{self, turned};
 
 /// States of the file that are remembered, so that it can be told what has changed since one of them was seen.
@@ -106,6 +107,16 @@ impl Settings for Steward {
     fn routing(&self) -> (Arc<route::Config>, Option<String>) {
         self.remember(self.reload.lock().text().as_deref());
         self.reload.routing_now()
+    }
+
+    fn overruled(&self, membership: &Membership) -> Vec<String> {
+        let wins = |variable: &str| {
+            format!(
+                "{variable} is set in the environment of this peer to something else, which wins over its configuration file at \
+                 the next start: change it there, or unset it."
+            )
+        };
+        self.reload.overruling(membership).into_iter().map(wins).collect()
     }
 
     fn rejected(&self) -> Option<String> {

@@ -1,6 +1,8 @@
 """The command line against a running server, and without one."""
 
 import json
+import os
+import pty
 import subprocess
 
 import pytest
@@ -100,6 +102,47 @@ def test_add_and_remove_on_the_running_server(peer):
         assert "added" not in listed(peer)
     finally:
         second.stop()
+
+
+def at_terminal(peer, *arguments, answer):
+    """What somebody at a terminal reads who answers so, what is printed, and how it ends."""
+    near, far = pty.openpty()
+    command = [NEXUS, *arguments, "-c", str(peer.config)]
+    os.write(near, answer)
+    child = subprocess.Popen(command, cwd=peer.home, env=peer.env, stdin=far, stderr=far, stdout=subprocess.PIPE)
+    os.close(far)
+    printed, _ = child.communicate(timeout=20)
+    read = b""
+    try:
+        while part := os.read(near, 4096):
+            read += part
+    except OSError:
+        pass  # Linux says so when nobody holds the terminal any more.
+    os.close(near)
+    return read.decode(), printed.decode(), child.returncode
+
+
+def test_what_cannot_be_undone_is_asked_about_at_a_terminal(peer):
+    peer.cli("keys", "add", "laptop")
+
+    def state():
+        return [key["state"] for key in json.loads(peer.cli("keys", "list", "--json")[0])["keys"]]
+
+    for order, foreseen in [
+        (("backends", "remove", "local"), "Would remove backend: local"),
+        (("keys", "revoke", "laptop"), "Would revoke key: laptop"),
+    ]:
+        for answer in (b"n\n", b"\n", b"yes please\n", b"\x04"):
+            read, printed, code = at_terminal(peer, *order, answer=answer)
+            assert foreseen in read and "Go on? [y/N]" in read and "everything is left as it was" in read
+            assert (printed, code) == ("", 1)
+        read, _, code = at_terminal(peer, "backends", "remove", "nobody", answer=b"y\n")
+        assert "backend not found: nobody" in read and "[y/N]" not in read and code == 1
+    assert "local" in listed(peer) and state() == ["active"]
+    _, printed, code = at_terminal(peer, "keys", "revoke", "laptop", answer=b"y\n")
+    assert printed.startswith("Revoked key: laptop") and code == 0 and state() == ["revoked"]
+    read, printed, code = at_terminal(peer, "backends", "remove", "local", "--yes", answer=b"")
+    assert (read, printed.strip(), code) == ("", "Removed backend: local", 0)
 
 
 @pytest.mark.parametrize("flag", ["--type", "--backend-type", "-t"])

@@ -357,3 +357,6 @@ pub(super) async fn connect(
         Err(fault) => respond::fault(&fault),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -227,4 +227,4 @@ fn next_end(live: &mut Receiver<Told>) -> Option<Told> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

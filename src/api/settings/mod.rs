@@ -31,6 +31,10 @@ pub trait Settings: Send + Sync + 'static {
     /// file.
     fn routing(&self) -> (Arc<route::Config>, Option<String>);
 
+    /// What of `membership` will not hold after the next start though the file says it, a sentence each: the environment of this
+    /// node wins over its file.
+    fn overruled(&self, membership: &Membership) -> Vec<String>;
+
     /// Where the file is wrong that could not be taken up; `None` while it is what counts.
     fn rejected(&self) -> Option<String>;
 

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::{Value as Json, json};
 
+use crate::cli::assent::Sure;
 use crate::cli::client::Client;
 use crate::cli::render::clean;
 use crate::cli::{ConfigFile, print};
@@ -11,7 +12,7 @@ use crate::cli::{ConfigFile, print};
 ///
 /// The share counts from the next month on: in this one the lost peer may have spent what nobody heard of. Every other peer
 /// that holds rights must agree, so that two sides of a split cannot both have them; those that are not there are asked
-/// when they come back. Forget only what is off for good.
+/// when they come back. Forget only what is off for good: on a terminal it says what would become of its rights and asks.
 #[derive(Debug, Args)]
 pub(crate) struct Forget {
     /// The name of the peer, or of its ledger as `nexus budget --json` shows it
@@ -22,6 +23,8 @@ pub(crate) struct Forget {
     /// Only say what would become of its rights
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    sure: Sure,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -32,8 +35,14 @@ pub(crate) struct Forget {
 impl Forget {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let client = Client::find(self.config.path.as_deref())?;
-        let wish = json!({ "name": self.name, "now": self.now, "dry_run": self.dry_run });
-        let told: Json = client.post("/nexus/v1/mesh/forget", &wish).await?;
+        let call = async |dry_run: bool| {
+            let wish = json!({ "name": self.name, "now": self.now, "dry_run": dry_run });
+            client.post::<Json>("/nexus/v1/mesh/forget", &wish).await
+        };
+        if !self.dry_run {
+            self.sure.of_order(async { Ok(clean_lines(&call(true).await?)) }).await?;
+        }
+        let told = call(self.dry_run).await?;
         if self.json {
             return Ok(print(&(serde_json::to_string_pretty(&told)? + "\n"))?);
         }

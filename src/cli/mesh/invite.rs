@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use clap::Args;
 use serde_json::Value as Json;
 
+use crate::cli::assent::Sure;
 use crate::cli::client::Client;
 use crate::cli::config::fresh_key;
 use crate::cli::{ConfigFile, print, tell};
@@ -15,9 +16,12 @@ use crate::mesh::{self, Token, host_and_port};
 /// Print a one-line token that holds the name, the key and the addresses of this mesh.
 ///
 /// If the mesh has no key yet, one is made and written into the configuration file, and a running peer takes it up.
+/// Where the running peer sees others, it asks for that first on a terminal: they join again with the token.
 /// Whoever holds the token can join: pass it on as you would a password.
 #[derive(Debug, Args)]
 pub(crate) struct Invite {
+    #[command(flatten)]
+    sure: Sure,
     #[command(flatten)]
     config: ConfigFile,
 }
@@ -29,6 +33,12 @@ impl Invite {
         let config = &client.loaded.config;
         let mut key = config.mesh.key.clone();
         if key.is_empty() {
+            let would = async {
+                let parted = super::parted(&client, " until they join with the token").await;
+                let would = || format!("Would make a key for the mesh, in {}.\n{parted}", path.display());
+                Ok(if parted.is_empty() { parted.clone() } else { would() })
+            };
+            self.sure.of_order(would).await?;
             key = fresh_key(&Seed::from_os());
             let mut editor = Editor::open(&path)?;
             editor.set_text("mesh", "key", &key)?;

@@ -4,7 +4,9 @@ use anyhow::{bail, ensure};
 use clap::Args;
 
 use super::USUAL_PORT;
+use crate::cli::assent::Sure;
 use crate::cli::client::Client;
+use crate::cli::render::clean;
 use crate::cli::{ConfigFile, tell};
 use crate::config::{self, Config, Editor};
 use crate::mesh::{Token, host_and_port};
@@ -12,7 +14,8 @@ use crate::mesh::{Token, host_and_port};
 /// Join the mesh of a token, or of a peer's address where the mesh has no key.
 ///
 /// Name, key and addresses are written into the configuration file, whose shape and comments stay; a running peer takes
-/// them up without a restart.
+/// them up without a restart. On a terminal it asks before it leaves a mesh that has a key or other peers: the old key is
+/// overwritten.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -22,6 +25,8 @@ pub(crate) struct Join {
     /// What `nexus mesh invite` printed, or host:port of a peer
     #[arg(value_name = "TOKEN_OR_ADDRESS")]
     to: String,
+    #[command(flatten)]
+    sure: Sure,
     #[command(flatten)]
     config: ConfigFile,
 }
@@ -40,6 +45,13 @@ impl Join {
         let client = Client::find_or_new(&path)?;
         let config = &client.loaded.config;
         let membership = membership(&self.to, config)?;
+        if membership.name != config.mesh.name || membership.key != config.mesh.key {
+            let would = async {
+                let parted = super::parted(&client, "").await;
+                Ok(would_leave(config, &membership, &parted))
+            };
+            self.sure.of_order(would).await?;
+        }
         let mut editor = Editor::open(&path)?;
         if membership.name != config.mesh.name {
             editor.set_text("mesh", "name", &membership.name)?;
@@ -74,6 +86,17 @@ fn membership(to: &str, config: &Config) -> anyhow::Result<Membership> {
     };
     let seeds = token.seeds(&mesh.name, &mesh.key, &mesh.seeds);
     Ok(Membership { name: token.name, key: token.key, seeds })
+}
+
+/// What becomes of the mesh that this machine is in, of its key and of its other peers; nothing where it has neither.
+fn would_leave(config: &Config, then: &Membership, parted: &str) -> String {
+    let (from, to) = (clean(&config.mesh.name), clean(&then.name));
+    let key = match config.mesh.key.as_str() {
+        "" if parted.is_empty() => return String::new(),
+        key if key.is_empty() || key == then.key => String::new(),
+        _ => format!("The key of {from} is overwritten: keep it elsewhere if no other peer has it.\n"),
+    };
+    format!("Would leave the mesh {from} for the mesh {to}.\n{key}{parted}")
 }
 
 fn address(text: &str) -> anyhow::Result<String> {
@@ -117,6 +140,19 @@ mod tests {
         assert_eq!(membership(&token("default"), &config).expect("a token").seeds, ["a:1", "b:1"]);
         assert_eq!(membership(&token("other"), &config).expect("a token").seeds, ["b:1"]);
         assert_eq!(membership("c:2", &config).expect("an address").seeds, ["a:1", "b:1", "c:2"]);
+    }
+
+    #[test]
+    fn whoever_would_leave_a_mesh_is_told_what_becomes_of_its_key() {
+        let mut config = Config::default();
+        let home = membership(&token("home"), &config).expect("a token");
+        assert_eq!(would_leave(&config, &home, ""), "", "nobody is left, and nothing is lost");
+        let parted = "The other peer that is here now waits.\n";
+        let would = would_leave(&config, &home, parted);
+        assert_eq!(would, format!("Would leave the mesh default for the mesh home.\n{parted}"));
+        config.mesh.key = "b".repeat(52);
+        let would = would_leave(&config, &home, "");
+        assert!(would.contains("The key of default is overwritten") && !would.contains(&config.mesh.key), "{would}");
     }
 
     #[test]

@@ -11,11 +11,13 @@ mod watch;
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value as Json, json};
 
 use super::client::{Client, ClientError};
 use super::drain::{DrainPeer, UndrainPeer};
+use super::render::clean;
 use super::tell;
+use super::turned::sentences;
 use crate::config::{self, DEFAULT_FILE};
 
 #[derive(Debug, Subcommand)]
@@ -52,11 +54,25 @@ fn file(named: Option<&Path>) -> PathBuf {
     named.map(Path::to_owned).or_else(variable).unwrap_or_else(|| PathBuf::from(DEFAULT_FILE))
 }
 
+/// Whom the running peer loses sight of when it goes to another mesh, and until when; nothing where it is alone.
+async fn parted(client: &Client, until: &str) -> String {
+    let told: Json = client.get("/nexus/v1/mesh").await.unwrap_or_default();
+    let others = match told["peers"].as_array().map_or(0, Vec::len) {
+        0 => return String::new(),
+        1 => "other peer that is".to_owned(),
+        others => format!("{others} other peers that are"),
+    };
+    format!("The {others} here now and this one no longer see each other{until}.\n")
+}
+
 /// Has a running peer take up a membership. Without one, the file says it all.
 async fn take_up(client: &Client, name: &str, key: &str, seeds: &[String], made_here: bool) -> anyhow::Result<()> {
     let body = json!({ "name": name, "key": key, "seeds": seeds, "made_here": made_here });
-    match client.post::<serde_json::Value>("/nexus/v1/mesh/join", &body).await {
-        Ok(_) => tell("The running peer has taken it up."),
+    match client.post::<Json>("/nexus/v1/mesh/join", &body).await {
+        Ok(told) => {
+            tell("The running peer has taken it up.");
+            sentences(&told["notes"]).iter().for_each(|note| tell(&clean(&format!("Warning: {note}"))));
+        }
         Err(ClientError::Unreachable { .. }) => tell("No peer is running here: it takes effect at the next start."),
         Err(ClientError::Refused { message, .. }) => {
             anyhow::bail!("the file is written, but the running peer did not take it up: {message}")

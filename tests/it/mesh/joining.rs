@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{KEY, offers, peer};
+use super::{KEY, OTHER_KEY, offers, peer};
 use crate::page::{after, page, secret, send};
 use crate::steering::audited;
 use crate::support::{Answer, FakeBackend, Log};
@@ -82,6 +82,27 @@ async fn a_token_of_one_page_lets_another_machine_in() {
     let deed = |action: &str| (action.to_owned(), "default".to_owned());
     assert_eq!(told, [deed("mesh_invited"), deed("mesh_joined")]);
     assert!(log.lines().iter().all(|line| !line.to_string().contains(KEY)), "no line has the key");
+}
+
+/// What is saved was once gone with the next start, and nobody had said so.
+#[tokio::test]
+async fn a_variable_that_wins_over_the_file_is_told() {
+    let far = peer("far", KEY, &[], "").start().await;
+    let token = far.client().post(INVITE, "").whole().await.json()["token"].as_str().expect("a token").to_owned();
+    let plan = peer("near", "", &[], "").in_file().variable("NEXUS_MESH_KEY", OTHER_KEY);
+    let near = plan.variable("NEXUS_MESH_NAME", "default").start().await;
+    let join = json!({ "token": token, "save": true }).to_string();
+    let told = near.client().post("/nexus/v1/mesh/join", join).whole().await.json();
+    let notes = told["notes"].as_array().expect("notes");
+    assert!(notes.len() == 1 && notes[0].as_str().expect("text").starts_with("NEXUS_MESH_KEY is set"), "{told}");
+    assert!(!told.to_string().contains(OTHER_KEY), "{told}");
+    let form = secret(&page(&near, "/manage").await);
+    let again = send(&near, &[("form", &form), ("do", "mesh-join"), ("invitation", &token)]).await;
+    let said = after(&near, &again).await;
+    assert!(said.contains("This peer has joined") && said.contains("NEXUS_MESH_KEY is set"), "{said}");
+    let free = peer("free", "", &[], "").in_file().start().await;
+    let join = json!({ "token": token, "save": true }).to_string();
+    assert_eq!(free.client().post("/nexus/v1/mesh/join", join).whole().await.json()["notes"], json!([]));
 }
 
 #[tokio::test]

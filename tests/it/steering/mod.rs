@@ -3,6 +3,7 @@
 mod calls;
 mod commands;
 mod drain;
+mod leaving;
 mod peers;
 mod reload;
 mod settings;

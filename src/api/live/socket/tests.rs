@@ -8,7 +8,7 @@ use tokio::sync::{broadcast, mpsc};
 use super::*;
 
 /// The near end of a socket: what was sent to the client stands in `sent`, and `room` says how much more of it it takes.
-struct Near {
+pub(in crate::api::live) struct Near {
     line: Arc<Mutex<Line>>,
     said: mpsc::UnboundedReceiver<Message>,
 }
@@ -57,13 +57,13 @@ impl Sink<Message> for Near {
 }
 
 /// The far end.
-struct Far {
+pub(in crate::api::live) struct Far {
     line: Arc<Mutex<Line>>,
     said: mpsc::UnboundedSender<Message>,
 }
 
 impl Far {
-    fn takes(&self, room: usize) {
+    pub(in crate::api::live) fn takes(&self, room: usize) {
         let mut line = self.line.lock().expect("a line");
         line.room = room;
         if let Some(waker) = line.waits.take() {
@@ -71,7 +71,7 @@ impl Far {
         }
     }
 
-    fn texts(&self) -> Vec<String> {
+    pub(in crate::api::live) fn texts(&self) -> Vec<String> {
         let sent = std::mem::take(&mut self.line.lock().expect("a line").sent);
         let text = |message: Message| message.to_text().map(str::to_owned).unwrap_or_default();
         sent.into_iter().filter(|message| matches!(message, Message::Text(_))).map(text).collect()
@@ -91,7 +91,7 @@ impl Far {
     }
 }
 
-fn ends(room: usize) -> (Near, Far) {
+pub(in crate::api::live) fn ends(room: usize) -> (Near, Far) {
     let line = Arc::new(Mutex::new(Line { room, ..Line::default() }));
     let (said, heard) = mpsc::unbounded_channel();
     (Near { line: line.clone(), said: heard }, Far { line, said })
@@ -132,7 +132,7 @@ impl Source {
 }
 
 /// Lets everybody do what they can do without waiting for a clock.
-async fn settle() {
+pub(in crate::api::live) async fn settle() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
