@@ -1,26 +1,16 @@
-//! CPU time of this process, from the kernel: of all its threads, for those who write to the disk are others than those who
-//! set aside.
+//! CPU time of this process, from the kernel: of all its threads, for those who write to a disk are others than those who
+//! ask for it. What others do on the machine does not count, but for the caches that they take.
 
 use std::fs;
 
 use anyhow::{Context, Result};
-use tokio::time::Instant;
 
-/// What some work took.
-pub(crate) struct Spent {
-    /// Microseconds of CPU for each.
-    pub(crate) micros: f64,
-    /// How many in a second of the clock on the wall.
-    pub(crate) each_second: f64,
-}
-
-/// What each of `times` took, all of which `work` does.
-pub(crate) fn of(times: u64, work: impl FnOnce()) -> Result<Spent> {
-    let (before, begun) = (used()?, Instant::now());
+/// Microseconds of CPU for each of `times`, all of which `work` does.
+pub(crate) fn of(times: u64, work: impl FnOnce()) -> Result<f64> {
+    let before = used()?;
     work();
-    let took = begun.elapsed().as_secs_f64();
     let nanos = used()?.saturating_sub(before);
-    Ok(Spent { micros: nanos as f64 / 1000.0 / times as f64, each_second: times as f64 / took })
+    Ok(nanos as f64 / 1000.0 / times as f64)
 }
 
 /// Nanoseconds of CPU that the threads of this process have used.
