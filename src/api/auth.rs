@@ -20,7 +20,7 @@ use crate::env::Tasks;
 use crate::exchange::Call;
 use crate::exchange::headers::{X_API_KEY, X_GOOG_API_KEY};
 use crate::exchange::{Caller, Quota};
-use crate::fleet::{PeerId, key_digest as digest, key_id};
+use crate::fleet::{KeyLimits, PeerId, key_digest as digest, key_id};
 use crate::mesh::Mesh;
 use crate::telemetry::audit::By;
 
@@ -47,19 +47,8 @@ pub struct ConfiguredKey {
     pub sha256: Digest,
     /// Globs of the models it may use; `None`: all.
     pub models: Option<Vec<String>>,
-    /// The most it may spend in a month, in USD.
-    pub monthly_limit_usd: Option<f64>,
-    /// Requests it may make in a minute.
-    pub requests_per_minute: Option<u32>,
-    /// Tokens it may use in a minute.
-    pub tokens_per_minute: Option<u64>,
-}
-
-impl ConfiguredKey {
-    /// Whether it has limits, which only a ledger can keep.
-    pub fn is_limited(&self) -> bool {
-        self.monthly_limit_usd.is_some() || self.requests_per_minute.is_some() || self.tokens_per_minute.is_some()
-    }
+    /// What it may use.
+    pub limits: KeyLimits,
 }
 
 impl ClientKeys {
@@ -131,13 +120,7 @@ impl ClientKeys {
 
 fn read(keys: Vec<ConfiguredKey>) -> Result<Configured, globset::Error> {
     let caller = |key: ConfiguredKey| {
-        let quota = Quota {
-            id: key_id('c', &key.sha256),
-            holder: None,
-            monthly_limit_usd: key.monthly_limit_usd,
-            requests_per_minute: key.requests_per_minute,
-            tokens_per_minute: key.tokens_per_minute,
-        };
+        let quota = Quota { id: key_id('c', &key.sha256), holder: None, limits: key.limits };
         Ok((key.sha256, Arc::new(Caller::new(key.name, key.models.as_deref(), quota)?)))
     };
     keys.into_iter().map(caller).collect()
@@ -408,7 +391,7 @@ mod tests {
         let (_directory, ring) = ring();
         let key = ConfiguredKey {
             models: Some(vec!["llama*".to_owned()]),
-            tokens_per_minute: Some(7),
+            limits: KeyLimits { tokens_per_minute: Some(7), ..KeyLimits::default() },
             ..configured("team", "k1")
         };
         let keys = ClientKeys::new(vec![key], ring.clone()).expect("good globs");
@@ -417,7 +400,7 @@ mod tests {
         assert!(known.may_use("llama3") && !known.may_use("gpt-4"));
         let quota = known.quota.as_ref().expect("a limit");
         assert!(quota.id.starts_with('c') && quota.id.len() == 17 && quota.holder.is_none(), "{quota:?}");
-        assert_eq!(quota.tokens_per_minute, Some(7));
+        assert_eq!(quota.limits.tokens_per_minute, Some(7));
         assert!(caller(&[("x-api-key", "k1")], None).is_ok());
         assert!(caller(&[("x-goog-api-key", "k1")], None).is_ok());
         assert!(caller(&[], Some("alt=sse&key=k1")).is_ok());
