@@ -17,7 +17,7 @@ use http::HeaderMap;
 use http_body_util::{BodyExt, Full};
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::{Holder, Load, PeerId, Tier, Zone};
+use crate::fleet::{Holder, KeyLimits, Load, PeerId, Tier, Zone};
 
 pub use endpoint::{Dialect, Endpoint};
 pub use ends::{Ends, Stand, Written};
@@ -104,19 +104,8 @@ pub struct Quota {
     pub id: String,
     /// Who holds the rights of the limits at first; `None` where the key is known to this peer alone.
     pub holder: Option<String>,
-    /// The most it may spend in a month, in USD.
-    pub monthly_limit_usd: Option<f64>,
-    /// Requests it may make in a minute.
-    pub requests_per_minute: Option<u32>,
-    /// Tokens it may use in a minute.
-    pub tokens_per_minute: Option<u64>,
-}
-
-impl Quota {
-    /// Whether there is any limit in it.
-    pub fn limits(&self) -> bool {
-        self.monthly_limit_usd.is_some() || self.requests_per_minute.is_some() || self.tokens_per_minute.is_some()
-    }
+    /// What it may use.
+    pub limits: KeyLimits,
 }
 
 impl Caller {
@@ -132,7 +121,7 @@ impl Caller {
             }
             set.build()
         });
-        let quota = quota.limits().then(|| Arc::new(quota));
+        let quota = quota.limits.is_any().then(|| Arc::new(quota));
         Ok(Caller { name, models: models.transpose()?, quota, is_stranger: false })
     }
 

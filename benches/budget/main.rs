@@ -2,20 +2,31 @@
 //! how many holds a disk takes in a second. `cargo bench --bench budget`. It prints targets and never fails for time.
 
 mod cells;
+#[path = "../frame/cpu.rs"]
 mod cpu;
+#[path = "../frame/instructions.rs"]
 mod instructions;
-#[path = "../gateway/machine.rs"]
+#[path = "../frame/machine.rs"]
 mod machine;
 mod memory;
 mod report;
+#[path = "../frame/run.rs"]
+mod run;
 mod work;
+
+use std::ops::Range;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use tokio::time::Instant;
 
 use crate::cells::{CELLS, Cell};
-use crate::report::{Found, Results};
+use crate::report::Found;
+use crate::run::{Run, TEST_RUN};
 use crate::work::Work;
+
+/// Holds that instructions are counted of: multiples of all numbers of holders.
+const COUNTED: Range<u64> = 1_024..5_120;
 
 /// As the program itself.
 #[global_allocator]
@@ -25,15 +36,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "budget")]
 struct Arguments {
-    /// One round, few holds: to see that everything runs.
-    #[arg(long)]
-    short: bool,
-    /// How often it is measured; the least CPU and the most holds count.
-    #[arg(long, value_name = "N")]
-    rounds: Option<usize>,
-    /// Given by `cargo bench`; without it nothing is measured.
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    run: Run,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -49,33 +53,33 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match &arguments.part {
         Some(Part::Hold { cell, times }) => Work::new(*cell)?.repeat(*times),
-        None if !arguments.bench => {
-            println!("Nothing is measured in a test run: use `cargo bench --bench budget`");
+        None if !arguments.run.bench => {
+            println!("{TEST_RUN}");
             Ok(())
         }
-        None => drive(&arguments),
+        None => drive(&arguments.run),
     }
 }
 
-fn drive(arguments: &Arguments) -> Result<()> {
-    let rounds = arguments.rounds.unwrap_or(if arguments.short { 1 } else { 5 }).max(1);
+fn drive(run: &Run) -> Result<()> {
+    let rounds = run.rounds(1, 5);
     let valgrind = machine::find("valgrind");
-    let mut results = Results { machine: machine::about(), found: Vec::new() };
+    let (machine, mut found) = (machine::about(), Vec::new());
     for cell in CELLS {
         let mut work = Work::new(cell)?;
         work.repeat(cell.timed() / 10)?;
         let (mut micros, mut each_second) = (f64::INFINITY, 0.0_f64);
         for _ in 0..rounds {
-            let mut result = Ok(());
-            let spent = cpu::of(cell.timed(), || result = work.repeat(cell.timed()))?;
+            let (timed, begun, mut result) = (cell.timed(), Instant::now(), Ok(()));
+            micros = micros.min(cpu::of(timed, || result = work.repeat(timed))?);
+            each_second = each_second.max(timed as f64 / begun.elapsed().as_secs_f64());
             result?;
-            micros = micros.min(spent.micros);
-            each_second = each_second.max(spent.each_second);
         }
-        let counted = valgrind.as_ref().filter(|_| cell.is_counted());
-        let instructions = counted.map(|valgrind| instructions::of(valgrind, cell)).transpose()?;
-        results.found.push(Found { cell, micros, each_second, instructions });
+        let counted = valgrind.as_deref().filter(|_| cell.is_counted());
+        let count = |valgrind| instructions::of(valgrind, &["hold", &cell.to_string()], COUNTED);
+        let instructions = counted.map(count).transpose()?;
+        found.push(Found { cell, micros, each_second, instructions });
     }
-    println!("{}", results.text());
+    println!("{}", report::text(&machine, &found));
     Ok(())
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::cells::Cell;
+use crate::instructions::show;
 
 /// What a cell costs.
 pub(crate) struct Found {
@@ -15,31 +16,21 @@ pub(crate) struct Found {
     pub(crate) instructions: Option<f64>,
 }
 
-/// Everything that was measured.
-pub(crate) struct Results {
-    pub(crate) machine: String,
-    pub(crate) found: Vec<Found>,
-}
-
-impl Results {
-    /// The table, as Markdown.
-    pub(crate) fn text(&self) -> String {
-        let mut text = format!("{}\n", self.machine);
-        text.push_str(
-            "\n| disk, holders, account of the client | instructions | CPU | target | | holds/s | target | |\n",
+/// The table, as Markdown.
+pub(crate) fn text(machine: &str, found: &[Found]) -> String {
+    let mut text = format!("{machine}\n");
+    text.push_str("\n| disk, holders, account of the client | instructions | CPU | target | | holds/s | target | |\n");
+    text.push_str("|---|---:|---:|---:|---|---:|---:|---|\n");
+    for Found { cell, micros, each_second, instructions } in found {
+        let count = show(*instructions);
+        let (most, cheap) = verdict(cell.most_micros(), "<=", |most| *micros <= most);
+        let (fewest, fast) = verdict(cell.fewest(), ">=", |fewest| *each_second >= fewest);
+        let _ = writeln!(
+            text,
+            "| {cell} | {count} | {micros:.2} us | {most} | {cheap} | {each_second:.0} | {fewest} | {fast} |"
         );
-        text.push_str("|---|---:|---:|---:|---|---:|---:|---|\n");
-        for Found { cell, micros, each_second, instructions } in &self.found {
-            let count = instructions.map_or_else(|| "not counted".to_owned(), |count| format!("{count:.0}"));
-            let (most, cheap) = verdict(cell.most_micros(), "<=", |most| *micros <= most);
-            let (fewest, fast) = verdict(cell.fewest(), ">=", |fewest| *each_second >= fewest);
-            let _ = writeln!(
-                text,
-                "| {cell} | {count} | {micros:.2} us | {most} | {cheap} | {each_second:.0} | {fewest} | {fast} |"
-            );
-        }
-        text
     }
+    text
 }
 
 fn verdict(target: Option<f64>, sign: &str, is_met: impl FnOnce(f64) -> bool) -> (String, &'static str) {

@@ -3,13 +3,17 @@
 //! prints targets and never fails for time, only where the size of the mesh changes what is decided.
 
 mod cells;
+#[path = "../frame/cpu.rs"]
 mod cpu;
 mod decision;
+#[path = "../frame/instructions.rs"]
 mod instructions;
-#[path = "../gateway/machine.rs"]
+#[path = "../frame/machine.rs"]
 mod machine;
 mod prompt;
 mod report;
+#[path = "../frame/run.rs"]
+mod run;
 mod setting;
 mod told;
 
@@ -20,6 +24,7 @@ use tokio::runtime::Runtime;
 use crate::cells::{CANDIDATES, Cell, SIZES};
 use crate::decision::Decision;
 use crate::report::{Found, Results};
+use crate::run::{Run, TEST_RUN};
 use crate::setting::Setting;
 
 /// As the program itself.
@@ -30,21 +35,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "decision")]
 struct Arguments {
-    /// Few candidates, few decisions: to see that everything runs, and that no mesh decides otherwise.
-    #[arg(long)]
-    short: bool,
+    #[command(flatten)]
+    run: Run,
     /// How many backends have the model.
     #[arg(long, value_delimiter = ',', value_name = "NUMBERS")]
     candidates: Vec<usize>,
     /// How much text the prompt has.
     #[arg(long, value_name = "KIB", default_value_t = 8, global = true)]
     kib: usize,
-    /// How often CPU time is measured; the least counts.
-    #[arg(long, value_name = "N")]
-    rounds: Option<usize>,
-    /// Given by `cargo bench`; without it nothing is measured.
-    #[arg(long, hide = true)]
-    bench: bool,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -69,13 +67,11 @@ fn main() -> Result<()> {
             Decision::new(&Setting::new(cell.size, arguments.kib)?, *cell)?.repeat(0..*times);
             Ok(())
         }
-        None if !arguments.bench => {
+        None if !arguments.run.bench => {
             let clock = stopped()?;
             let _now = clock.enter();
             alike(&settings(arguments.kib)?)?;
-            println!(
-                "No mesh decides otherwise. Nothing is measured in a test run: use `cargo bench --bench decision`"
-            );
+            println!("No mesh decides otherwise. {TEST_RUN}");
             Ok(())
         }
         None => drive(&arguments),
@@ -84,8 +80,8 @@ fn main() -> Result<()> {
 
 fn drive(arguments: &Arguments) -> Result<()> {
     let candidates = chosen(arguments)?;
-    let rounds = arguments.rounds.unwrap_or(if arguments.short { 1 } else { 9 }).max(1);
-    let many = if arguments.short { 300 } else { 1_100 };
+    let (short, rounds) = (arguments.run.short, arguments.run.rounds(1, 9));
+    let counted = 100..if short { 300 } else { 1_100 };
     let clock = stopped()?;
     let now = clock.enter();
     let settings = settings(arguments.kib)?;
@@ -104,8 +100,10 @@ fn drive(arguments: &Arguments) -> Result<()> {
     }
     let valgrind = machine::find("valgrind");
     for (decision, micros) in decisions.iter().zip(least) {
-        let counted = valgrind.as_ref().map(|valgrind| instructions::of(valgrind, decision, many)).transpose()?;
-        results.found.push(Found { cell: decision.cell, micros, instructions: counted });
+        let part = ["--kib", &arguments.kib.to_string(), "decide", &decision.cell.to_string()];
+        let count = |valgrind| instructions::of(valgrind, &part, counted.clone());
+        let instructions = valgrind.as_deref().map(count).transpose()?;
+        results.found.push(Found { cell: decision.cell, micros, instructions });
     }
     println!("{}", results.text());
     Ok(())
@@ -114,7 +112,7 @@ fn drive(arguments: &Arguments) -> Result<()> {
 /// How many candidates are measured.
 fn chosen(arguments: &Arguments) -> Result<&[usize]> {
     let candidates: &[usize] = match &*arguments.candidates {
-        [] if arguments.short => &[4],
+        [] if arguments.run.short => &[4],
         [] => &CANDIDATES,
         chosen => chosen,
     };

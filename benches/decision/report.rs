@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use nexus::route::Strategy;
 
 use crate::cells::{CANDIDATES, Cell, SIZES, STRATEGIES, Size, word};
+use crate::instructions;
 
 /// The most that a decision in the mesh of the middle size may take, in microseconds of CPU, of so many candidates.
 const MOST_MICROS: f64 = 20.0;
@@ -81,7 +82,7 @@ impl Results {
 }
 
 fn show(found: &Found) -> String {
-    let count = found.instructions.map_or_else(|| "not counted".to_owned(), |count| format!("{count:.0}"));
+    let count = instructions::show(found.instructions);
     format!(" {count} ({:.2}) |", found.micros)
 }
 

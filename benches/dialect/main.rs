@@ -2,19 +2,23 @@
 //! valgrind, and CPU time. `cargo bench --bench dialect`. It prints targets and never fails for time.
 
 mod cells;
-#[path = "../decision/cpu.rs"]
+#[path = "../frame/cpu.rs"]
 mod cpu;
+#[path = "../frame/instructions.rs"]
 mod instructions;
-#[path = "../gateway/machine.rs"]
+#[path = "../frame/machine.rs"]
 mod machine;
 mod report;
+#[path = "../frame/run.rs"]
+mod run;
 mod work;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::cells::{CELLS, Cell};
-use crate::report::{Found, Results};
+use crate::report::Found;
+use crate::run::{Run, TEST_RUN};
 use crate::work::Work;
 
 /// As the program itself.
@@ -25,15 +29,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "dialect")]
 struct Arguments {
-    /// One round, few translations: to see that everything runs.
-    #[arg(long)]
-    short: bool,
-    /// How often CPU time is measured; the least counts.
-    #[arg(long, value_name = "N")]
-    rounds: Option<usize>,
-    /// Given by `cargo bench`; without it nothing is measured.
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    run: Run,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -49,17 +46,17 @@ fn main() -> Result<()> {
     let arguments = Arguments::parse();
     match &arguments.part {
         Some(Part::Translate { cell, times }) => Work::new(*cell)?.repeat(*times),
-        None if !arguments.bench => {
-            println!("Nothing is measured in a test run: use `cargo bench --bench dialect`");
+        None if !arguments.run.bench => {
+            println!("{TEST_RUN}");
             Ok(())
         }
-        None => drive(&arguments),
+        None => drive(&arguments.run),
     }
 }
 
-fn drive(arguments: &Arguments) -> Result<()> {
-    let rounds = arguments.rounds.unwrap_or(if arguments.short { 1 } else { 9 }).max(1);
-    let many = if arguments.short { 300 } else { 1_100 };
+fn drive(run: &Run) -> Result<()> {
+    let rounds = run.rounds(1, 9);
+    let counted = 100..if run.short { 300 } else { 1_100 };
     let mut works: Vec<Work> = CELLS.into_iter().map(Work::new).collect::<Result<_>>()?;
     let mut least = vec![f64::INFINITY; works.len()];
     for _ in 0..rounds {
@@ -71,11 +68,12 @@ fn drive(arguments: &Arguments) -> Result<()> {
         }
     }
     let valgrind = machine::find("valgrind");
-    let mut results = Results { machine: machine::about(), found: Vec::new() };
+    let (machine, mut found) = (machine::about(), Vec::new());
     for (work, micros) in works.iter().zip(least) {
-        let instructions = valgrind.as_ref().map(|valgrind| instructions::of(valgrind, work.cell, many)).transpose()?;
-        results.found.push(Found { cell: work.cell, bytes: work.bytes(), micros, instructions });
+        let count = |valgrind| instructions::of(valgrind, &["translate", &work.cell.to_string()], counted.clone());
+        let instructions = valgrind.as_deref().map(count).transpose()?;
+        found.push(Found { cell: work.cell, bytes: work.bytes(), micros, instructions });
     }
-    println!("{}", results.text());
+    println!("{}", report::text(&machine, &found));
     Ok(())
 }

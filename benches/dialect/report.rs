@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::cells::Cell;
+use crate::instructions::show;
 
 /// What a cell costs.
 pub(crate) struct Found {
@@ -15,25 +16,17 @@ pub(crate) struct Found {
     pub(crate) instructions: Option<f64>,
 }
 
-/// Everything that was measured.
-pub(crate) struct Results {
-    pub(crate) machine: String,
-    pub(crate) found: Vec<Found>,
-}
-
-impl Results {
-    /// The table, as Markdown.
-    pub(crate) fn text(&self) -> String {
-        let mut text = format!("{}\n", self.machine);
-        if self.found.iter().any(|found| found.instructions.is_none()) {
-            text.push_str("instructions: not counted: valgrind is not installed\n");
-        }
-        text.push_str("\n| what, from, to | bytes | instructions | CPU | target | |\n|---|---:|---:|---:|---:|---|\n");
-        for Found { cell, bytes, micros, instructions } in &self.found {
-            let count = instructions.map_or_else(|| "not counted".to_owned(), |count| format!("{count:.0}"));
-            let (most, verdict) = (cell.most_micros(), if *micros <= cell.most_micros() { "met" } else { "missed" });
-            let _ = writeln!(text, "| {cell} | {bytes} | {count} | {micros:.2} us | <= {most} us | {verdict} |");
-        }
-        text
+/// The table, as Markdown.
+pub(crate) fn text(machine: &str, found: &[Found]) -> String {
+    let mut text = format!("{machine}\n");
+    if found.iter().any(|found| found.instructions.is_none()) {
+        text.push_str("instructions: not counted: valgrind is not installed\n");
     }
+    text.push_str("\n| what, from, to | bytes | instructions | CPU | target | |\n|---|---:|---:|---:|---:|---|\n");
+    for Found { cell, bytes, micros, instructions } in found {
+        let count = show(*instructions);
+        let (most, verdict) = (cell.most_micros(), if *micros <= cell.most_micros() { "met" } else { "missed" });
+        let _ = writeln!(text, "| {cell} | {bytes} | {count} | {micros:.2} us | <= {most} us | {verdict} |");
+    }
+    text
 }

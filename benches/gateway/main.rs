@@ -6,11 +6,14 @@ mod backend;
 mod cells;
 mod client;
 mod load;
+#[path = "../frame/machine.rs"]
 mod machine;
 mod measure;
 mod peers;
 mod process;
 mod report;
+#[path = "../frame/run.rs"]
+mod run;
 mod script;
 mod watcher;
 
@@ -24,17 +27,14 @@ use clap::{Parser, Subcommand};
 use crate::cells::{CELLS, Cell};
 use crate::peers::{Kind, Lab, Peer};
 use crate::report::Results;
+use crate::run::{Run, TEST_RUN};
 
 /// What Nexus costs, beside nginx in the same run.
 #[derive(Parser)]
 #[command(name = "gateway")]
 struct Arguments {
-    /// One short round: to see that everything runs, not for figures.
-    #[arg(long)]
-    short: bool,
-    /// How often every peer is measured in every cell.
-    #[arg(long, value_name = "N")]
-    rounds: Option<usize>,
+    #[command(flatten)]
+    run: Run,
     /// Milliseconds for each cell and peer.
     #[arg(long, value_name = "MS")]
     millis: Option<u64>,
@@ -53,9 +53,6 @@ struct Arguments {
     /// Another `nexus` than the one built with this benchmark.
     #[arg(long, value_name = "FILE")]
     nexus: Option<PathBuf>,
-    /// Given by `cargo bench`; without it nothing is measured.
-    #[arg(long, hide = true)]
-    bench: bool,
     #[command(subcommand)]
     part: Option<Part>,
 }
@@ -89,8 +86,8 @@ fn main() -> Result<()> {
             let cell = cells::named(cell).context("no such cell")?;
             load::run(*address, cell, Duration::from_millis(*millis))
         }
-        None if !arguments.bench => {
-            println!("Nothing is measured in a test run: use `cargo bench --bench gateway`");
+        None if !arguments.run.bench => {
+            println!("{TEST_RUN}");
             Ok(())
         }
         None => drive(&arguments),
@@ -101,8 +98,8 @@ fn drive(arguments: &Arguments) -> Result<()> {
     let cells = chosen_cells(&arguments.cells)?;
     let idle = arguments.cells.is_empty() || arguments.cells.iter().any(|name| name == IDLE);
     let kinds = if arguments.peers.is_empty() { Kind::ALL.to_vec() } else { arguments.peers.clone() };
-    let rounds = arguments.rounds.unwrap_or(if arguments.short { 1 } else { 3 });
-    let time = Duration::from_millis(arguments.millis.unwrap_or(if arguments.short { 200 } else { 1500 }));
+    let rounds = arguments.run.rounds(1, 3);
+    let time = Duration::from_millis(arguments.millis.unwrap_or(if arguments.run.short { 200 } else { 1500 }));
 
     let nexus = arguments.nexus.clone().unwrap_or_else(|| env!("CARGO_BIN_EXE_nexus").into());
     let lab = Lab::open(nexus, !arguments.unpinned)?;

@@ -1,9 +1,11 @@
 //! What it takes to show a large mesh: the page, the page of forms and `/metrics` for 50 peers with 200 backends and 1,000 models,
 //! rendered from snapshots as a node does it. `cargo bench --bench page`. It prints targets and never fails for time.
 
-#[path = "../gateway/machine.rs"]
+#[path = "../frame/machine.rs"]
 #[expect(dead_code, reason = "no other program is run here")]
 mod machine;
+#[path = "../frame/run.rs"]
+mod run;
 mod setting;
 
 use anyhow::Result;
@@ -11,6 +13,8 @@ use clap::Parser;
 use nexus::dashboard::{Home, Limits, Manage, Overview, SCRIPT, STYLES, Settings, Shell, write};
 use nexus::telemetry::{Counters, export};
 use tokio::time::Instant;
+
+use crate::run::{Run, TEST_RUN};
 
 /// As the program itself.
 #[global_allocator]
@@ -20,15 +24,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[derive(Parser)]
 #[command(name = "page")]
 struct Arguments {
-    /// Few rounds: to see that everything runs.
-    #[arg(long)]
-    short: bool,
-    /// How often each is rendered; the median counts.
-    #[arg(long, value_name = "N")]
-    rounds: Option<usize>,
-    /// Given by `cargo bench`; without it nothing is measured.
-    #[arg(long, hide = true)]
-    bench: bool,
+    #[command(flatten)]
+    run: Run,
 }
 
 /// What one rendering took.
@@ -42,11 +39,11 @@ struct Row {
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();
-    if !arguments.bench {
-        println!("Nothing is measured in a test run: use `cargo bench --bench page`");
+    if !arguments.run.bench {
+        println!("{TEST_RUN}");
         return Ok(());
     }
-    let rounds = arguments.rounds.unwrap_or(if arguments.short { 5 } else { 200 }).max(1);
+    let rounds = arguments.run.rounds(5, 200);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
     runtime.block_on(async { measure(rounds) })
 }

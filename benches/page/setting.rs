@@ -203,17 +203,11 @@ fn count(counters: &Counters, at: usize, models_asked: usize) {
             model: Some(&model),
             backend: Some(&backend),
             backend_type: "vllm",
-            peer: None,
-            is_from_peer: false,
-            key: None,
             status: 200,
-            error: None,
-            error_type: None,
-            fell_back: None,
             took: Duration::from_millis(800),
             first_byte: Some(Duration::from_millis(120)),
             tokens: Some((100, 200)),
-            cost_usd: None,
+            ..Record::default()
         });
     }
 }

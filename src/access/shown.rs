@@ -33,9 +33,7 @@ impl Known {
         let quota = Quota {
             id: record.id.clone(),
             holder: Some(record.holder.clone()).filter(|holder| !holder.is_empty()),
-            monthly_limit_usd: record.monthly_limit_usd,
-            requests_per_minute: record.requests_per_minute,
-            tokens_per_minute: record.tokens_per_minute,
+            limits: record.limits(),
         };
         let caller = Arc::new(Caller::new(record.name.clone(), record.models.as_deref(), quota).ok()?);
         let text = serde_json::to_string(&record).ok()?.into();

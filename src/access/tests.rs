@@ -44,7 +44,7 @@ fn a_key_is_good_until_it_is_revoked_and_both_outlive_a_restart() {
     assert!(caller.may_use("llama3") && !caller.may_use("gpt-4"));
     let quota = caller.quota.as_ref().expect("limits");
     assert_eq!((quota.id.as_str(), quota.holder.as_deref()), (record.id.as_str(), Some("peer-1")));
-    assert_eq!((quota.monthly_limit_usd, quota.requests_per_minute), (Some(5.0), Some(60)));
+    assert_eq!((quota.limits.monthly_limit_usd, quota.limits.requests_per_minute), (Some(5.0), Some(60)));
     assert_eq!(ring.revoke("laptop", 7).expect("known")[0].revoked_at, Some(7));
     assert_eq!(ring.revoke(&record.id, 9).expect("known")[0].revoked_at, Some(7), "the first time counts");
     assert!(ring.caller(&key_digest(&key)).is_none());

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::fleet::{KEY_GLOBS_BYTES, KEY_GLOBS_LIMIT, KeyRecord, NAME_LIMIT, is_fit_name};
+use crate::fleet::{KEY_GLOBS_BYTES, KEY_GLOBS_LIMIT, KeyLimits, KeyRecord, NAME_LIMIT, is_fit_name};
 
 /// What a new key is to be.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -21,13 +21,6 @@ pub struct Wish {
     /// Tokens it may use in a minute.
     #[serde(default)]
     pub tokens_per_minute: Option<i64>,
-}
-
-impl Wish {
-    /// Whether something has to be counted for it.
-    pub fn is_limited(&self) -> bool {
-        self.monthly_limit_usd.is_some() || self.requests_per_minute.is_some() || self.tokens_per_minute.is_some()
-    }
 }
 
 /// Why there is no new key, or none that is revoked.
@@ -76,15 +69,15 @@ pub enum Error {
 }
 
 impl Wish {
-    /// What of the record is wished for.
-    /// Whether it can be granted at all.
+    /// Whether it can be granted at all, and within which limits.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn check(&self) -> Result<(), Error> {
-        self.read().map(drop)
+    pub fn check(&self) -> Result<KeyLimits, Error> {
+        self.read().map(|wished| wished.limits())
     }
 
+    /// What of the record is wished for.
     pub(super) fn read(&self) -> Result<KeyRecord, Error> {
         if !is_fit_name(&self.name) {
             return Err(Error::Name);

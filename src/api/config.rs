@@ -5,6 +5,8 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::fleet::KeyLimits;
+
 /// `[server]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
@@ -90,8 +92,12 @@ pub struct ClientKey {
 }
 
 impl ClientKey {
-    /// Whether anything is limited for it.
-    pub fn is_limited(&self) -> bool {
-        self.monthly_limit_usd.is_some() || self.requests_per_minute.is_some() || self.tokens_per_minute.is_some()
+    /// What it may use.
+    pub fn limits(&self) -> KeyLimits {
+        KeyLimits {
+            monthly_limit_usd: self.monthly_limit_usd,
+            requests_per_minute: self.requests_per_minute,
+            tokens_per_minute: self.tokens_per_minute,
+        }
     }
 }

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use super::query::Query;
 use super::serve::Source;
 use super::watchers::{Place, Watchers};
-use super::{auth, respond};
+use super::{gate, respond};
 use crate::dialect::Fault;
 use crate::telemetry::events::{Events, MOST, Told};
 
@@ -62,7 +62,7 @@ fn answer(seen: &Seen, source: Option<Source>, headers: &HeaderMap, query: Optio
         let events = last.iter().filter_map(|told| serde_json::from_str(&told.json).ok()).collect();
         return Ok(respond::json(StatusCode::OK, &List { events }));
     }
-    auth::refuse_other_pages(headers)?;
+    gate::refuse_other_pages(headers)?;
     let place = seen.watchers.place(source)?;
     let id = headers.get("last-event-id").and_then(|id| id.to_str().ok());
     let (missed, live) = seen.events.follow(id, limit.unwrap_or(0));

@@ -14,7 +14,7 @@ use http::{HeaderValue, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use tower::ServiceExt;
 
-use super::auth::Gate;
+use super::gate::Gate;
 use super::respond;
 use crate::dialect::Fault;
 use crate::exchange::{Call, Called, Objection, ObjectionReason, Order, Outcome};

@@ -79,8 +79,8 @@ pub(super) async fn add(State(keys): State<Keys>, request: Request) -> Response 
         if keys.clients.configured().contains(&wish.name) {
             return Err(fault(&Error::Taken(wish.name)));
         }
-        wish.check().map_err(|error| fault(&error))?;
-        if wish.is_limited() && keys.treasury.is_none() {
+        let limits = wish.check().map_err(|error| fault(&error))?;
+        if limits.is_any() && keys.treasury.is_none() {
             return Err(budget::no_ledger());
         }
         let was_open = keys.clients.is_open();

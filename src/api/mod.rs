@@ -13,6 +13,7 @@ mod events;
 mod explain;
 mod far;
 mod foreign;
+mod gate;
 mod gathered;
 mod health;
 mod infer;
@@ -61,9 +62,10 @@ use crate::telemetry::events::Events;
 use crate::telemetry::{Counters, Levels};
 
 pub use crate::fleet::key_digest as digest;
-pub use auth::{ClientKeys, ConfiguredKey, Guard};
+pub use auth::{ClientKeys, ConfiguredKey};
 pub use config::{Auth, ClientKey, Config};
 pub use far::Managed;
+pub use gate::Guard;
 pub use serve::{Source, serve};
 pub use settings::{Backends, Declined, Edit, Reloaded, Saved, Settings, TurnedBudget};
 pub use sums::Answers;
@@ -248,7 +250,7 @@ pub fn router(parts: Parts, env: &Env) -> (Router, Managed) {
         sum: one_second(env),
     });
     parts.answers.are_given_by(&watch);
-    let gate = Arc::new(auth::Gate { guard, mesh: parts.mesh.clone(), name: parts.name, tasks: env.tasks.clone() });
+    let gate = Arc::new(gate::Gate { guard, mesh: parts.mesh.clone(), name: parts.name, tasks: env.tasks.clone() });
     let doorway = joining::Doorway {
         mesh: parts.mesh.clone(),
         membership: parts.membership,
@@ -322,21 +324,21 @@ pub fn router(parts: Parts, env: &Env) -> (Router, Managed) {
                 .route("/v1/operations", get(lifecycle::list))
                 .route("/v1/operations/{id}", get(lifecycle::one))
                 .route_layer(from_fn(query::check))
-                .route_layer(from_fn_with_state(gate.clone(), auth::check))
+                .route_layer(from_fn_with_state(gate.clone(), gate::check))
                 .with_state(parts.lifecycle),
         )
         .merge(
             managed
                 .clone()
                 .route_layer(from_fn_with_state(gate.clone(), far::carry))
-                .route_layer(from_fn_with_state(gate.clone(), auth::check)),
+                .route_layer(from_fn_with_state(gate.clone(), gate::check)),
         )
         .merge(
             Router::new()
                 .route("/nexus/v1/mesh/invite", post(joining::invite))
                 .route("/nexus/v1/mesh/join", post(joining::join))
                 .route_layer(from_fn(query::check))
-                .route_layer(from_fn_with_state(gate.clone(), auth::check))
+                .route_layer(from_fn_with_state(gate.clone(), gate::check))
                 .with_state(doorway),
         )
         .merge(
@@ -344,7 +346,7 @@ pub fn router(parts: Parts, env: &Env) -> (Router, Managed) {
                 .route("/nexus/v1/keys", get(keys::list).post(keys::add))
                 .route("/nexus/v1/keys/{*name}", delete(keys::revoke))
                 .route_layer(from_fn(query::check))
-                .route_layer(from_fn_with_state(gate.clone(), auth::check))
+                .route_layer(from_fn_with_state(gate.clone(), gate::check))
                 .with_state(keys),
         )
         .merge(
@@ -352,7 +354,7 @@ pub fn router(parts: Parts, env: &Env) -> (Router, Managed) {
                 .route("/nexus/v1/budget/found", post(budget::found))
                 .route("/nexus/v1/mesh/forget", post(budget::forget))
                 .route_layer(from_fn(query::check))
-                .route_layer(from_fn_with_state(gate.clone(), auth::check))
+                .route_layer(from_fn_with_state(gate.clone(), gate::check))
                 .route("/nexus/v1/budget", get(budget::show))
                 .with_state(parts.treasury.clone()),
         );

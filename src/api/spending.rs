@@ -10,7 +10,7 @@ use crate::fleet::KeyRecord;
 /// The names of all keys that are good, and the most that each may spend in a month, in USD, where that is limited.
 pub(super) fn limits(keys: &ClientKeys) -> BTreeMap<String, Option<f64>> {
     let configured = keys.callers().into_iter().map(|caller| {
-        let limit = caller.quota.as_ref().and_then(|quota| quota.monthly_limit_usd);
+        let limit = caller.quota.as_ref().and_then(|quota| quota.limits.monthly_limit_usd);
         (caller.name.clone(), limit)
     });
     let ring = keys.ring().list().into_iter().filter(KeyRecord::is_active);

@@ -64,9 +64,7 @@ impl Config {
                         name: key.name.clone(),
                         sha256,
                         models: key.models.clone(),
-                        monthly_limit_usd: key.monthly_limit_usd,
-                        requests_per_minute: key.requests_per_minute,
-                        tokens_per_minute: key.tokens_per_minute,
+                        limits: key.limits(),
                     });
                 }
                 None => warnings.push(format!(
@@ -124,7 +122,7 @@ mod tests {
         assert!(error.contains("`team`") && error.contains("TEAM") && error.contains("nexus keys add"), "{error}");
         assert!(!error.contains("hunter2"), "{error}");
         let (good, _) = secrets("hunter2-hunter22").expect("16 characters");
-        assert_eq!(good.client_keys[0].requests_per_minute, Some(3), "its limits go along");
+        assert_eq!(good.client_keys[0].limits.requests_per_minute, Some(3), "its limits go along");
     }
 
     #[test]

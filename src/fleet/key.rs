@@ -28,6 +28,24 @@ pub fn key_id(letter: char, sha256: &[u8; 32]) -> String {
     format!("{letter}{}", BASE32_NOPAD.encode(&sha256[..10]).to_ascii_lowercase())
 }
 
+/// What one key may use, where that is limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct KeyLimits {
+    /// The most it may spend in a month, in USD.
+    pub monthly_limit_usd: Option<f64>,
+    /// Requests it may make in a minute.
+    pub requests_per_minute: Option<u32>,
+    /// Tokens it may use in a minute.
+    pub tokens_per_minute: Option<u64>,
+}
+
+impl KeyLimits {
+    /// Whether anything is limited, which only a ledger can keep.
+    pub fn is_any(&self) -> bool {
+        self.monthly_limit_usd.is_some() || self.requests_per_minute.is_some() || self.tokens_per_minute.is_some()
+    }
+}
+
 /// What is known of one key. Of a key that was revoked it is kept for good: whoever forgot it would believe the next
 /// peer that has not heard of its end.
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -62,6 +80,15 @@ impl KeyRecord {
     /// Whether it was not revoked.
     pub fn is_active(&self) -> bool {
         self.revoked_at.is_none()
+    }
+
+    /// What it may use.
+    pub fn limits(&self) -> KeyLimits {
+        KeyLimits {
+            monthly_limit_usd: self.monthly_limit_usd,
+            requests_per_minute: self.requests_per_minute,
+            tokens_per_minute: self.tokens_per_minute,
+        }
     }
 
     /// The hash of the key, as bytes.

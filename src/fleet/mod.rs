@@ -25,7 +25,7 @@ pub use backend::{
 pub use breaker::{Breaker, Standing, Trouble};
 pub use digest::{Digest, InvalidDigest, MAX_HASHES, Recent};
 pub use facts::{BackendAbout, BackendFacts, ModelFacts, Server};
-pub use key::{KEY_GLOBS_BYTES, KEY_GLOBS_LIMIT, KeyRecord, key_digest, key_id, read_records};
+pub use key::{KEY_GLOBS_BYTES, KEY_GLOBS_LIMIT, KeyLimits, KeyRecord, key_digest, key_id, read_records};
 pub use ledger::{
     Account, Founding, Gift, HardLimitAction, Holder, LedgerFacts, Month, NoMonth, Row, Terms, WHOLE, is_budget,
     parts_of, worth,

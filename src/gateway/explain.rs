@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::error::{Failure, forbidden, no_candidate};
-use super::{Ask, Gateway, chain, check_caller};
+use super::planning::chain;
+use super::{Ask, Gateway, check_caller};
 use crate::dialect::{self, Fault};
 use crate::exchange::Request;
 use crate::fleet::Breaker;

@@ -13,8 +13,8 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Limited, StreamBody};
 
 use super::notes::DOWNGRADED;
-use crate::dialect::Fault;
-use crate::exchange::{Body, Cut, Dialect, Reply};
+use crate::dialect::{self, Fault};
+use crate::exchange::{Body, Cut, Dialect, Reply, Request};
 
 /// A reply that is still being made.
 pub(super) type Pending = Pin<Box<dyn Future<Output = Reply> + Send>>;
@@ -24,6 +24,17 @@ const BEAT: Bytes = Bytes::from_static(b": waiting\n\n");
 
 /// The largest error or whole answer that is made into an event.
 const MOST_BYTES: usize = 1 << 20;
+
+/// Most requests that want no stream are told apart without reading them. Ollama's and Google's clients know no comments in
+/// a stream.
+pub(super) fn may_stream(request: &Request) -> bool {
+    let knows_comments = !matches!(request.endpoint.dialect(), Dialect::Ollama | Dialect::Google);
+    knows_comments && memchr::memmem::find(&request.body, b"\"stream\"").is_some()
+}
+
+pub(super) fn asks_for_a_stream(request: &Request) -> bool {
+    dialect::inspect(request.endpoint, None, None, &request.body).is_ok_and(|asked| asked.stream)
+}
 
 /// A stream that says every so often that there is more to come, and then becomes the reply.
 pub(super) fn stream_of(pending: Pending, every: Duration, dialect: Dialect) -> Reply {

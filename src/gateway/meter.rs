@@ -54,17 +54,17 @@ impl Gateway {
             (Origin::Client, Some(caller)) => caller.quota.as_ref(),
             _ => None,
         };
-        let Some(quota) =
-            quota.filter(|quota| quota.requests_per_minute.is_some() || quota.tokens_per_minute.is_some())
+        let Some(quota) = quota
+            .filter(|quota| quota.limits.requests_per_minute.is_some() || quota.limits.tokens_per_minute.is_some())
         else {
             return Ok(None);
         };
         let Some(rates) = &self.rates else { return Err(self.limited(request, Limit::Requests(0), NO_LEDGER)) };
-        if let Some(limit) = quota.requests_per_minute {
+        if let Some(limit) = quota.limits.requests_per_minute {
             let taken = self.take(rates, quota, "requests", f64::from(limit), 1.0).await;
             taken.map_err(|why| self.limited(request, Limit::Requests(limit), why))?;
         }
-        let Some(limit) = quota.tokens_per_minute else { return Ok(None) };
+        let Some(limit) = quota.limits.tokens_per_minute else { return Ok(None) };
         let prompt = asked.needs.prompt_bytes / 4;
         #[expect(clippy::cast_precision_loss, reason = "tokens of one request")]
         let (per_minute, guessed) = (limit as f64, guess(&asked.needs, limit) as f64);

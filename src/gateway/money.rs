@@ -136,7 +136,7 @@ impl Gateway {
             Origin::Peer(hop) => hop.payer.clone(),
             Origin::Client => {
                 let quota = ask.request.caller.as_ref()?.quota.as_ref()?;
-                let limit = nanos(quota.monthly_limit_usd?);
+                let limit = nanos(quota.limits.monthly_limit_usd?);
                 let root = quota.holder.as_deref().map(Holder::named).filter(Holder::is_sound);
                 Some(Payer { account: format!("key/{}/usd", quota.id).into(), root, limit })
             }

@@ -11,10 +11,11 @@ use http_body_util::{BodyExt, Full, StreamBody};
 
 use super::*;
 use crate::budget::price::Prices;
-use crate::env::{ExchangeError, NoMdns, RealDisk, RealNet, Seed, Tasks, WallClock};
-use crate::exchange::{Endpoint, RequestId};
+use crate::env::{Env, ExchangeError, NoMdns, RealDisk, RealNet, Seed, Tasks, WallClock};
+use crate::exchange::{Endpoint, Origin, RequestId};
 use crate::fleet::{BackendSpec, Kind, Model, Source, Status};
 use crate::registry::Condition;
+use crate::route::{self, Rules};
 
 /// An engine that streams to one client at a time; the others wait inside it.
 struct OneByOne(Arc<tokio::sync::Semaphore>);

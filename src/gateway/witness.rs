@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::route::{self, Chain, Intent, Plan, Rule, Rules, World};
 
 /// A request that has ended, however it ended. No content.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Record<'a> {
     /// The model that the client named.
     pub asked: &'a str,

@@ -101,7 +101,7 @@ async fn assemble(blueprint: Blueprint, env: &Env) -> Result<Node, StartError> {
         Some(identity) => Some(parts::start_mesh(&config, http, identity, &registry, &ring, &slot, env).await?),
         None => None,
     };
-    let has_limited_keys = config.auth.client_keys.iter().any(crate::api::ClientKey::is_limited) || !ring.is_empty();
+    let has_limited_keys = config.auth.client_keys.iter().any(|key| key.limits().is_any()) || !ring.is_empty();
     let treasury = money::open(&config, money::Owner { identity, mesh: mesh.as_ref(), has_limited_keys }, env)?;
     if let Some(treasury) = &treasury {
         let _ = slot.set(Arc::downgrade(treasury));

@@ -9,7 +9,7 @@ use tracing::{error, info, warn};
 
 use super::backends::Changes;
 use super::{Blueprint, parts};
-use crate::api::{Backends, ClientKey, ClientKeys, Declined, Reloaded, TurnedBudget};
+use crate::api::{Backends, ClientKeys, Declined, Reloaded, TurnedBudget};
 use crate::budget::{Treasury, laxer};
 use crate::config::{Config, Loaded, MOST_KEYS, Origin, differing};
 use crate::env::Env;
@@ -238,7 +238,7 @@ impl Reload {
             let keeps_no_ledger = self.treasury.is_none();
             match key.as_str() {
                 key if keeps_no_ledger && key.starts_with("budget") => false,
-                "auth.client_keys" if keeps_no_ledger => !next.auth.client_keys.iter().any(ClientKey::is_limited),
+                "auth.client_keys" if keeps_no_ledger => !next.auth.client_keys.iter().any(|key| key.limits().is_any()),
                 _ => LIVE.iter().any(|live| of(live)),
             }
         };
@@ -262,8 +262,8 @@ impl Reload {
         let Candidate { mut config, specs, mut keys, rules, text, .. } = candidate;
         if self.treasury.is_none() {
             // Without a ledger nobody would hold them to their limits. Those that are gone are gone at once.
-            config.auth.client_keys.retain(|key| !key.is_limited());
-            keys.retain(|key| !key.is_limited());
+            config.auth.client_keys.retain(|key| !key.limits().is_any());
+            keys.retain(|key| !key.limits.is_any());
         }
         if let Err(error) = self.clients.configure(keys) {
             warn!(%error, "Client keys of the configuration not taken up");

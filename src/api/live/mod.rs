@@ -23,7 +23,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::query::Query;
 use super::serve::Source;
 use super::watchers::Watchers;
-use super::{View, auth, respond};
+use super::{View, gate, respond};
 use crate::dialect::Fault;
 use crate::env::{Clock, Tasks};
 use crate::gateway::{Gateway, History, Page, State as How};
@@ -333,7 +333,7 @@ pub(super) async fn connect(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let admitted = || {
-        auth::refuse_other_pages(&headers)?;
+        gate::refuse_other_pages(&headers)?;
         let query = Query::read(query.as_deref(), &["scope"])?;
         let scope = if query.is_of_mesh()? { Scope::Mesh } else { Scope::Own };
         let upgrade = upgrade.map_err(|why| Fault::bad_request(format!("Connect here as a WebSocket: {why}")))?;

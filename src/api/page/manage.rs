@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use super::actions::{self, Call, Form, Question};
 use super::{Gathered, Page, Shared, html, limits, membership, notice, refused, source, steering};
-use crate::api::auth::Admitted;
+use crate::api::gate::Admitted;
 use crate::api::respond;
 use crate::dashboard::{self, Ask, Confirm, KeyRow, Manage, Name, Overview, Secret, Settings, Shell};
 use crate::dialect::Fault;

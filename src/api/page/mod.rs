@@ -22,7 +22,7 @@ use tokio::time::Instant;
 use url::form_urlencoded;
 
 use self::rights::Rights;
-use super::auth::Guard;
+use super::gate::Guard;
 use super::gathered::{Asked, Gathered};
 use super::path::Rest;
 use super::serve::Source;

@@ -12,7 +12,7 @@ use rand::RngExt;
 use subtle::ConstantTimeEq;
 use tokio::time::Instant;
 
-use crate::api::auth::{Guard, NEAR, TOKEN, is_cross_origin};
+use crate::api::gate::{Guard, NEAR, TOKEN, is_cross_origin};
 use crate::api::serve::Source;
 use crate::dashboard::Notice;
 use crate::dialect::Fault;

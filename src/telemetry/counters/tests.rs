@@ -14,17 +14,11 @@ fn record<'a>(model: Option<&'a Arc<str>>, backend: Option<&'a Arc<str>>) -> Rec
         model,
         backend,
         backend_type: "openai",
-        peer: None,
-        is_from_peer: false,
-        key: None,
         status: 200,
-        error: None,
-        error_type: None,
-        fell_back: None,
         took: Duration::from_millis(300),
         first_byte: Some(Duration::from_millis(100)),
         tokens: Some((40, 2)),
-        cost_usd: None,
+        ..Record::default()
     }
 }
 
