@@ -67,9 +67,8 @@ impl Scene {
             name: "here".into(),
             settings: Arc::new(NoFile),
         };
-        let asked = Arc::new(Asked::new(gateway.clone(), None, &env.tasks));
         let watchers = Arc::new(Watchers::new(Default::default()));
-        let hub = Arc::new(Hub::new(view, asked, watchers, env.tasks.clone(), env.clock.as_ref()));
+        let hub = Arc::new(Hub::new(view, gateway.clone(), watchers, env.tasks.clone(), env.clock.as_ref()));
         let scene = Scene { hub, gateway, registry };
         scene.stands(Status::Healthy);
         scene
