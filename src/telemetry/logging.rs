@@ -2,11 +2,10 @@
 
 use tracing_subscriber::fmt::MakeWriter;
 
-use super::fields::Plain;
 use super::json::Json;
 use super::levels::{self, Levels, Swap};
 use super::lines::Lines;
-use super::stamp::Stamp;
+use super::plain::Plain;
 use super::{Config, Format};
 
 /// The log could not be set up.
@@ -39,13 +38,13 @@ where
                 let handle = builder.reload_handle();
                 (Box::new(builder.finish()), Box::new(move |filter| handle.reload(filter).is_ok()))
             } else {
-                let builder = builder.with_ansi(false).fmt_fields(Plain).with_timer(Stamp).with_filter_reloading();
+                let builder = builder.with_ansi(false).event_format(Plain::new()).with_filter_reloading();
                 let handle = builder.reload_handle();
                 (Box::new(builder.finish()), Box::new(move |filter| handle.reload(filter).is_ok()))
             }
         }
         Format::Json => {
-            let builder = builder.with_ansi(false).fmt_fields(Plain).event_format(Json).with_filter_reloading();
+            let builder = builder.with_ansi(false).event_format(Json).with_filter_reloading();
             let handle = builder.reload_handle();
             (Box::new(builder.finish()), Box::new(move |filter| handle.reload(filter).is_ok()))
         }

@@ -17,6 +17,9 @@ use crate::mesh::{Mesh, Peer};
 /// The longest message, in bytes.
 pub(super) const MOST: usize = 10 << 10;
 
+/// An entry of the history seldom has more bytes.
+const ENTRY: usize = 512;
+
 /// What stands around a part of it, at most.
 const AROUND: usize = 2_560;
 
@@ -160,7 +163,10 @@ pub(super) fn complete(entry: &History) -> String {
         data: &'a History,
     }
     let written = |entry: &History| {
-        serde_json::to_string(&Complete { update_type: "RequestComplete", data: entry }).unwrap_or_default()
+        let mut text = Vec::with_capacity(ENTRY);
+        // Into memory, of names that are text: there is nothing that could fail.
+        let _ = serde_json::to_writer(&mut text, &Complete { update_type: "RequestComplete", data: entry });
+        String::from_utf8(text).unwrap_or_default()
     };
     let message = written(entry);
     // Names and errors may be of characters that take six bytes each.
