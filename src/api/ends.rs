@@ -12,6 +12,9 @@ use crate::gateway::{Gateway, History, Page, State};
 /// Ends that are taken of one answer.
 const MOST: usize = 1_024;
 
+/// Characters of a peer's id, and more: whoever names a longer one names no peer.
+const MOST_ID: usize = 64;
+
 /// What a peer writes of a request.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -82,7 +85,11 @@ fn as_many_as_fit(mut stand: Stand, lines: impl Iterator<Item = (u64, Option<Wri
 pub(super) fn read(peer: &PeerId, told: &[Written]) -> Vec<End> {
     let end = |line: &Written| {
         let line: Value = line.read()?;
-        let entry_id = line["entry_id"].as_str().map(PeerId::from_text);
+        let entry_id = line["entry_id"].as_str();
+        if entry_id.is_some_and(|id| id.len() > MOST_ID) {
+            return None;
+        }
+        let entry_id = entry_id.map(PeerId::from_text);
         let entry = History::of_entry(&line)?;
         let id = RequestId::from_outside(&entry.request_id)?;
         let is_part = entry_id.is_some();
@@ -151,6 +158,12 @@ mod tests {
         let odd = [json!(7), json!({}), json!({ "request_id": ["r"] }), json!(null)];
         let mut told: Vec<Written> = odd.iter().filter_map(Written::new).collect();
         told.extend([line("", "m"), line("r\u{1}", "m"), line(&long, "m"), line("good", &long)]);
+        let of = |entry_id: &str| {
+            let mut of: Value = line("of another", "m").read().expect("JSON");
+            of["entry_id"] = entry_id.into();
+            Written::new(&of).expect("JSON")
+        };
+        told.push(of(&long));
         let ends = read(&peer, &told);
         assert_eq!((ends.len(), ends[0].entry.model.len(), &ends[0].key.0), (1, 256, &peer));
         let many: Vec<Written> = (0..2 * MOST).map(|_| line("r", "m")).collect();

@@ -62,6 +62,11 @@ impl MeshKey {
         if text.trim().is_empty() { Ok(Self::open()) } else { Self::parse(text) }
     }
 
+    /// Whether two texts are the same key, as [`MeshKey::configured`] reads them: one has several spellings.
+    pub fn are_same(one: &str, other: &str) -> bool {
+        one == other || matches!((Self::configured(one), Self::configured(other)), (Ok(one), Ok(other)) if one == other)
+    }
+
     /// Whether holding this key proves anything.
     pub fn is_keyed(&self) -> bool {
         !self.open

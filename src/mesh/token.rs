@@ -57,7 +57,7 @@ impl Token {
     /// The seeds of a peer that had `seeds` in the mesh of `name` and `key`, once it has followed this: those of the same
     /// mesh are kept; those of another are not peers of this one.
     pub fn seeds(&self, name: &str, key: &str, seeds: &[String]) -> Vec<String> {
-        let is_same = self.name == name && self.key == key;
+        let is_same = self.name == name && MeshKey::are_same(&self.key, key);
         let mut all = if is_same { seeds.to_vec() } else { Vec::new() };
         for address in &self.addresses {
             if !all.contains(address) {

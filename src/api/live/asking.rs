@@ -14,7 +14,8 @@ use crate::fleet::{PeerId, PeerState};
 use crate::gateway::History;
 use crate::mesh::{Mesh, OrderError};
 
-/// How often each is asked. A peer keeps the last 256 requests of its clients, so of 1,000 a second none is missed.
+/// How often each is asked. A peer keeps the last 256 requests of its clients: of 1,000 a second none is missed, where answers
+/// take less than 50 ms.
 const ASK_EVERY: Duration = Duration::from_millis(200);
 
 /// How long an answer may take.
@@ -140,7 +141,7 @@ impl Hub {
             return;
         }
         let mut state = self.lock();
-        let ours = self.ours(&mut state);
+        let ours = self.ours(&state);
         for end in ended.into_iter().filter(|end| end.key.0 != *mesh.id()) {
             let waits = if end.is_part { others.answers(&end.key.0) } else { ours.contains(&end.key) };
             let news = state.heard.hear(end, waits, Instant::now());
@@ -154,18 +155,18 @@ impl Hub {
         if state.heard.holds_nothing() {
             return;
         }
-        let ours = self.ours(&mut state);
+        let ours = self.ours(&state);
         let waits = |end: &End| if end.is_part { others.answers(&end.key.0) } else { ours.contains(&end.key) };
         let news = state.heard.again(waits, Instant::now());
         news.iter().for_each(|entry| state.tell_of_other(entry));
     }
 
-    /// Requests of other peers that are under way here. What has ended here is told before any of these is asked about.
-    fn ours(&self, state: &mut State) -> BTreeSet<super::heard::Key> {
+    /// Requests of other peers that are under way here, or have ended here and are not told yet.
+    pub(super) fn ours(&self, state: &State) -> BTreeSet<super::heard::Key> {
         let book = self.gateway.book();
         let live = book.live();
-        book.ended_since(state.last).iter().for_each(|page| self.tell_end(state, page));
-        live.iter().filter_map(|page| Some((page.from()?.clone(), page.id.clone()))).collect()
+        let all = live.into_iter().chain(book.ended_since(state.last));
+        all.filter_map(|page| Some((page.from()?.clone(), page.id.clone()))).collect()
     }
 }
 

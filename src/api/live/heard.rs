@@ -83,9 +83,7 @@ impl Heard {
         let over = self.held.iter().filter(|(_, held)| is_over(held)).map(|(key, _)| key.clone());
         let over: Vec<Key> = over.collect();
         let over: Vec<Held> = over.iter().filter_map(|key| self.held.remove(key)).collect();
-        // A part that has waited for all of its time: the peer that knows better answers, and has told of it or never will.
-        let is_wanted = |held: &Held| !held.end.is_part || held.until > now;
-        over.into_iter().filter(is_wanted).filter_map(|held| self.settle(held.end)).collect()
+        over.into_iter().filter_map(|held| self.settle(held.end)).collect()
     }
 
     /// Whether none waits.

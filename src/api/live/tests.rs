@@ -215,6 +215,25 @@ async fn a_client_that_falls_behind_ends_up_where_the_others_are() {
     }
 }
 
+/// More end between two moments of telling than the book keeps, and meanwhile another peer's ends are heard.
+#[tokio::test(start_paused = true)]
+async fn ends_here_are_not_lost_while_those_of_others_are_heard() {
+    let scene = Scene::new();
+    let mut following = scene.hub.follow(Scope::Own, None);
+    a_look().await;
+    let many = 2 * MOST_ENDS;
+    for number in 0..many {
+        scene.end(number, None).await;
+    }
+    scene.end(many, Some("far")).await;
+    let ours = scene.hub.ours(&scene.hub.lock());
+    let (far, id) = (PeerId::from_text("far"), RequestId::from_bits(many as u128));
+    assert_eq!(ours.into_iter().collect::<Vec<_>>(), [(far, id)], "it is told soon, by us");
+    a_look().await;
+    let told: Vec<Told> = std::iter::from_fn(|| following.live.try_recv().ok()).collect();
+    assert_eq!(numbers(told.iter().map(|told| told.text.as_str())), (0..many).collect::<Vec<_>>());
+}
+
 /// What the hub itself was too slow for is told from the book, which keeps clients' requests and peers' apart.
 #[tokio::test(start_paused = true)]
 async fn ends_of_clients_are_not_lost_among_those_of_peers() {

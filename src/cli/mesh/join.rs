@@ -8,8 +8,8 @@ use crate::cli::assent::Sure;
 use crate::cli::client::Client;
 use crate::cli::render::clean;
 use crate::cli::{ConfigFile, tell};
-use crate::config::{self, Config, Editor};
-use crate::mesh::{Token, host_and_port};
+use crate::config::{Config, Editor};
+use crate::mesh::{MeshKey, Token, host_and_port};
 
 /// Join the mesh of a token, or of a peer's address where the mesh has no key.
 ///
@@ -72,7 +72,9 @@ impl Join {
         if !membership.key.is_empty() {
             super::warn_if_readable(&path);
         }
-        warn_if_overridden(config);
+        if !config.mesh.enabled {
+            tell("Warning: mesh.enabled is false: this machine takes part in no mesh until it is true.");
+        }
         super::take_up(&client, &membership.name, &membership.key, &membership.seeds, false).await
     }
 }
@@ -81,6 +83,8 @@ impl Join {
 fn membership(to: &str, config: &Config) -> anyhow::Result<Membership> {
     let mesh = &config.mesh;
     let token = match Token::decode(to) {
+        // The file's own spelling of the same key stays.
+        Some(Ok(token)) if MeshKey::are_same(&token.key, &mesh.key) => Token { key: mesh.key.clone(), ..token },
         Some(token) => token?,
         None => Token { name: mesh.name.clone(), key: mesh.key.clone(), addresses: vec![address(to)?] },
     };
@@ -109,18 +113,6 @@ fn address(text: &str) -> anyhow::Result<String> {
     match host_and_port(&with_port) {
         Some((_, port)) if port != 0 => Ok(with_port),
         _ => bail!("`{text}` is neither a token of `nexus mesh invite` nor host:port of a peer"),
-    }
-}
-
-/// What is written may still not be what happens.
-fn warn_if_overridden(config: &Config) {
-    if !config.mesh.enabled {
-        tell("Warning: mesh.enabled is false: this machine takes part in no mesh until it is true.");
-    }
-    for variable in ["NEXUS_MESH_NAME", "NEXUS_MESH_KEY", "NEXUS_MESH_SEEDS"] {
-        if config::process(variable).is_some() {
-            tell(&format!("Warning: {variable} is set and wins over the file."));
-        }
     }
 }
 

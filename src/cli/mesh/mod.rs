@@ -19,6 +19,7 @@ use super::render::clean;
 use super::tell;
 use super::turned::sentences;
 use crate::config::{self, DEFAULT_FILE};
+use crate::fleet::PeerState;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Mesh {
@@ -57,7 +58,8 @@ fn file(named: Option<&Path>) -> PathBuf {
 /// Whom the running peer loses sight of when it goes to another mesh, and until when; nothing where it is alone.
 async fn parted(client: &Client, until: &str) -> String {
     let told: Json = client.get("/nexus/v1/mesh").await.unwrap_or_default();
-    let others = match told["peers"].as_array().map_or(0, Vec::len) {
+    let living = |peers: &Vec<Json>| peers.iter().filter(|peer| peer["state"] != PeerState::Dead.as_str()).count();
+    let others = match told["peers"].as_array().map_or(0, living) {
         0 => return String::new(),
         1 => "other peer that is".to_owned(),
         others => format!("{others} other peers that are"),
@@ -73,7 +75,15 @@ async fn take_up(client: &Client, name: &str, key: &str, seeds: &[String], made_
             tell("The running peer has taken it up.");
             sentences(&told["notes"]).iter().for_each(|note| tell(&clean(&format!("Warning: {note}"))));
         }
-        Err(ClientError::Unreachable { .. }) => tell("No peer is running here: it takes effect at the next start."),
+        Err(ClientError::Unreachable { .. }) => {
+            tell("No peer is running here: it takes effect at the next start.");
+            // A running one says this of its own variables.
+            for variable in ["NEXUS_MESH_NAME", "NEXUS_MESH_KEY", "NEXUS_MESH_SEEDS"] {
+                if config::process(variable).is_some() {
+                    tell(&format!("Warning: {variable} is set and wins over the file."));
+                }
+            }
+        }
         Err(ClientError::Refused { message, .. }) => {
             anyhow::bail!("the file is written, but the running peer did not take it up: {message}")
         }

@@ -27,7 +27,7 @@ const FAILED: i32 = 2;
 const SAMPLED: u32 = 1;
 
 /// Attributes of a span, at most.
-const MOST_ATTRIBUTES: usize = 12;
+const MOST_ATTRIBUTES: usize = 13;
 
 /// What every span of this peer has in common.
 pub(super) fn resource(target: &Target, peer: &str) -> Resource {

@@ -152,6 +152,7 @@ async fn ends_in_an_open_mesh_say_no_more_of_an_error_than_its_kind() {
     offers(&near, "m1").await;
     let (mut of_near, mut of_far) = (Follower::of(&near).await, Follower::of(&far).await);
     of_near.hears(&[("far", &far)]).await;
+    of_far.hears(&[("far", &far)]).await;
     ask(&far, "made-up", "mine").await;
     let error_of = async |follower: &mut Follower| loop {
         let entry = follower.next().await;
