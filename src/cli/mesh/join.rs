@@ -132,6 +132,14 @@ mod tests {
         assert_eq!(membership(&token("default"), &config).expect("a token").seeds, ["a:1", "b:1"]);
         assert_eq!(membership(&token("other"), &config).expect("a token").seeds, ["b:1"]);
         assert_eq!(membership("c:2", &config).expect("an address").seeds, ["a:1", "b:1", "c:2"]);
+        // The same key in hex, as the file may have it.
+        config.mesh.key = "0".repeat(64);
+        let same = membership(&token("default"), &config).expect("a token");
+        assert_eq!(
+            (same.key, same.seeds),
+            (config.mesh.key, config.mesh.seeds),
+            "nothing is left, and nothing written"
+        );
     }
 
     #[test]
