@@ -241,4 +241,6 @@ fn left(deadline: Instant) -> Duration {
 }
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;

@@ -10,10 +10,10 @@ use http_body::Frame;
 use http_body_util::{BodyExt, Full, StreamBody};
 
 use super::*;
-use crate::budget::price::Prices;
 use crate::env::{Env, ExchangeError, NoMdns, RealDisk, RealNet, Seed, Tasks, WallClock};
 use crate::exchange::{Endpoint, Origin, RequestId};
 use crate::fleet::{BackendSpec, Kind, Model, Source, Status};
+use crate::gateway::testing::manner;
 use crate::registry::Condition;
 use crate::route::{self, Rules};
 
@@ -68,19 +68,6 @@ fn gateway_to(http: Arc<dyn HttpExchange>, backends: &[&str]) -> (Arc<Gateway>, 
         disk: Arc::new(RealDisk),
         tasks: Tasks::new(),
     };
-    let manner = Manner {
-        affinity_by_user: false,
-        patience: Duration::from_secs(60),
-        heartbeat: None,
-        max_retries: 2,
-        max_concurrent: 100,
-        queue: crate::queue::Config::default(),
-        max_hops: 1,
-        log_prompts: false,
-        peer_name: "here".into(),
-        merge_variants: false,
-        prices: Arc::new(Prices::with_overrides(&Default::default())),
-    };
     let registry = Arc::new(Registry::new(Vec::new()));
     for (priority, name) in (0..).zip(backends) {
         let url = format!("http://{name}:1").parse().expect("literal");
@@ -91,7 +78,7 @@ fn gateway_to(http: Arc<dyn HttpExchange>, backends: &[&str]) -> (Arc<Gateway>, 
     }
     let strategy = (backends.len() > 1).then_some(route::Strategy::PriorityOnly);
     let rules = Rules::new(&route::Config { strategy, ..route::Config::default() }).expect("defaults");
-    (Arc::new(Gateway::new(rules, manner, registry.clone(), None, None, &env)), registry)
+    (Arc::new(Gateway::new(rules, manner(), registry.clone(), None, None, &env)), registry)
 }
 
 /// A client's chat request.

@@ -83,12 +83,10 @@ impl Visit for Line {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use proptest::prelude::*;
 
     use super::*;
-    use crate::telemetry::testing::Page;
+    use crate::telemetry::testing::{Page, speak};
 
     /// What `log` says, a member an entry, without the time.
     fn members(log: &dyn Fn(), ours: bool) -> Vec<Vec<(String, serde_json::Value)>> {
@@ -113,19 +111,8 @@ mod tests {
 
     #[test]
     fn a_line_is_as_it_always_was() {
-        let error = io::Error::other("lost \"it\"");
         assert_alike(&|| {
-            tracing::info!(
-                model = "qwen3:8b",
-                none = None::<&str>,
-                some = Some("x"),
-                stream = true,
-                took = 12_u64,
-                "done"
-            );
-            tracing::warn!(small = 3_u8, minus = -4, much = u64::MAX, part = 0.5, nan = f64::NAN, wide = u128::MAX);
-            tracing::info!(shown = %"a\tb", seen = ?"a b", error = &error as &(dyn std::error::Error + 'static), "{}", "said");
-            tracing::info!("only words, \u{1b}[31mred </script>\u{2028}");
+            speak();
             let span = tracing::info_span!("request", id = "req-1");
             let _inside = span.enter();
             tracing::debug!(a = "b", "inside");

@@ -171,12 +171,10 @@ impl Visit for Line {
 
 #[cfg(test)]
 mod tests {
-    use std::io;
-
     use proptest::prelude::*;
 
     use super::*;
-    use crate::telemetry::testing::Page;
+    use crate::telemetry::testing::{Page, speak};
 
     /// What `log` says, by lines, without the time, which is as long as always.
     fn said(log: &dyn Fn(), ours: bool) -> Vec<String> {
@@ -201,21 +199,9 @@ mod tests {
 
     #[test]
     fn a_line_is_as_it_always_was() {
-        let error = io::Error::other("lost \"it\"");
         assert_alike(&|| {
-            tracing::info!(
-                model = "qwen3:8b",
-                none = None::<&str>,
-                some = Some("x"),
-                stream = true,
-                took = 12_u64,
-                "done"
-            );
-            tracing::warn!(small = 3_u8, minus = -4, much = u64::MAX, zero = 0_u32, part = 0.5, wide = u128::MAX);
-            tracing::info!(shown = %"a b", seen = ?"a b", error = &error as &(dyn std::error::Error + 'static), "{}", "said");
-            tracing::info!("only words, \u{1b}[31mred");
+            speak();
             tracing::info!(r#type = "ollama", r#in = 1_u64, empty = "", "cut names");
-            tracing::info!("");
         });
         let span = || {
             let span = tracing::info_span!("request", id = "req-1", nth = 2_u64);

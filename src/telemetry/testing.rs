@@ -34,3 +34,14 @@ impl MakeWriter<'_> for Page {
         self.clone()
     }
 }
+
+/// Logs fields of every kind, and what is awkward to write.
+pub(super) fn speak() {
+    let error = io::Error::other("lost \"it\"");
+    tracing::info!(model = "qwen3:8b", none = None::<&str>, some = Some("x"), stream = true, took = 12_u64, "done");
+    tracing::warn!(small = 3_u8, minus = -4, much = u64::MAX, zero = 0_u32, wide = u128::MAX);
+    tracing::warn!(part = 0.5, nan = f64::NAN, shown = %"a\tb", seen = ?"a b");
+    tracing::info!(error = &error as &(dyn std::error::Error + 'static), empty = "", "{}", "said");
+    tracing::info!("only words, \u{1b}[31mred </script>\u{2028}");
+    tracing::info!("");
+}

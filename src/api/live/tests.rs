@@ -8,11 +8,10 @@ use tokio::time::sleep;
 use super::socket::tests::{Far, ends, settle};
 use super::*;
 use crate::api::{Declined, Edit, Reloaded, Settings};
-use crate::budget::price::Prices;
 use crate::env::{Env, Seed};
-use crate::exchange::{Endpoint, Hop, Origin, Request, RequestId};
-use crate::fleet::{BackendSpec, Kind, Model, PeerId, Source as Found, Status, Zone};
-use crate::gateway::Manner;
+use crate::exchange::{Endpoint, Origin, Request, RequestId};
+use crate::fleet::{BackendSpec, Kind, Model, PeerId, Source as Found, Status};
+use crate::gateway::testing::{hop, manner};
 use crate::mesh::Membership;
 use crate::registry::{Condition, Registry};
 use crate::route::{self, Rules};
@@ -82,30 +81,13 @@ impl Scene {
 
     /// A request ends that nobody can serve: by its model it is known again.
     async fn end(&self, number: usize, from: Option<&str>) {
-        let hop = |from: &str| Hop {
-            from: PeerId::from_text(from),
-            asked: format!("no-{number}"),
-            by: Vec::new(),
-            model: format!("no-{number}"),
-            backend: "b".to_owned(),
-            hops_left: 0,
-            visited: Vec::new(),
-            time_left: Duration::from_secs(1),
-            may_queue: false,
-            may_wait: Duration::ZERO,
-            last_resort: false,
-            zone: Zone::Open,
-            tier: None,
-            most: None,
-            payer: None,
-        };
         let request = Request {
             id: RequestId::from_bits(number as u128),
             endpoint: Endpoint::ChatCompletions,
             model: None,
             headers: HeaderMap::new(),
             body: format!(r#"{{"model":"no-{number}","messages":[]}}"#).into(),
-            origin: from.map_or(Origin::Client, |from| Origin::Peer(Box::new(hop(from)))),
+            origin: from.map_or(Origin::Client, |from| Origin::Peer(Box::new(hop(from, &format!("no-{number}"))))),
             client: "c".into(),
             caller: None,
         };
@@ -128,22 +110,6 @@ const MANY: usize = MOST_BEHIND * 3 / 2;
 /// By then everybody has been told what changed.
 async fn a_look() {
     sleep(TELL_EVERY * (LOOK_EVERY as u32 + 1)).await;
-}
-
-fn manner() -> Manner {
-    Manner {
-        affinity_by_user: false,
-        patience: Duration::from_secs(60),
-        heartbeat: None,
-        max_retries: 2,
-        max_concurrent: 100,
-        queue: crate::queue::Config::default(),
-        max_hops: 1,
-        log_prompts: false,
-        peer_name: "here".into(),
-        merge_variants: false,
-        prices: Arc::new(Prices::with_overrides(&Default::default())),
-    }
 }
 
 /// The ends among `messages`, by their numbers.

@@ -1,37 +1,19 @@
-use std::time::Duration;
-
 use bytes::Bytes;
 use http::HeaderMap;
 
 use super::*;
-use crate::exchange::{Endpoint, Hop, Origin, Request, RequestId};
-use crate::fleet::{PeerId, Zone};
+use crate::exchange::{Endpoint, Origin, Request, RequestId};
+use crate::fleet::PeerId;
+use crate::gateway::testing::hop;
 
 fn request(number: u128, from: Option<&str>) -> Request {
-    let hop = |from: &str| Hop {
-        from: PeerId::from_text(from),
-        asked: "m".to_owned(),
-        by: Vec::new(),
-        model: "m".to_owned(),
-        backend: "b".to_owned(),
-        hops_left: 0,
-        visited: Vec::new(),
-        time_left: Duration::from_secs(1),
-        may_queue: false,
-        may_wait: Duration::ZERO,
-        last_resort: false,
-        zone: Zone::Open,
-        tier: None,
-        most: None,
-        payer: None,
-    };
     Request {
         id: RequestId::from_bits(number),
         endpoint: Endpoint::ChatCompletions,
         model: None,
         headers: HeaderMap::new(),
         body: Bytes::new(),
-        origin: from.map_or(Origin::Client, |from| Origin::Peer(Box::new(hop(from)))),
+        origin: from.map_or(Origin::Client, |from| Origin::Peer(Box::new(hop(from, "m")))),
         client: "".into(),
         caller: None,
     }
