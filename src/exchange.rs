@@ -4,6 +4,7 @@ mod endpoint;
 mod ends;
 pub mod headers;
 mod order;
+pub mod text;
 pub mod trace;
 pub mod visited;
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::exchange::{Dialect, Endpoint, Refusal};
+use crate::exchange::{Dialect, Endpoint, Refusal, text};
 
 /// An error as a client sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,7 +44,7 @@ const MAX_NAME: usize = 256;
 
 /// A name as it stands in a message.
 fn shown(name: &str) -> &str {
-    name.char_indices().nth(MAX_NAME).map_or(name, |(end, _)| &name[..end])
+    text::cut(name, MAX_NAME)
 }
 
 impl Fault {

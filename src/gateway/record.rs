@@ -15,6 +15,7 @@ use super::outcome::{Answer, Missed, Step};
 use super::trace::{Following, TraceEnd};
 use super::witness::{Attempted, Record, Verdict, Witness};
 use crate::dialect::{Inspection, Observed};
+use crate::exchange::text::cut;
 use crate::exchange::trace::{TraceContext, TraceId};
 use crate::exchange::{Caller, Origin, Refusal, Request, RequestId};
 use crate::route::{Chain, Place, Plan};
@@ -394,10 +395,6 @@ fn shown(name: &str) -> &str {
 
 fn shown_error(error: &str) -> &str {
     cut(error, MAX_ERROR)
-}
-
-fn cut(text: &str, characters: usize) -> &str {
-    text.char_indices().nth(characters).map_or(text, |(end, _)| &text[..end])
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

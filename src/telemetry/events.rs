@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use tokio::sync::broadcast;
 
 use crate::env::Clock;
+use crate::exchange::text;
 
 /// Events that are kept.
 pub const MOST: usize = 256;
@@ -121,7 +122,7 @@ impl Events {
 }
 
 fn cut(text: &str) -> &str {
-    text.char_indices().nth(MOST_CHARACTERS).map_or(text, |(end, _)| &text[..end])
+    text::cut(text, MOST_CHARACTERS)
 }
 
 #[cfg(test)]

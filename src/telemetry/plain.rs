@@ -12,6 +12,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::stamp::{self, Stamp};
+use crate::exchange::text::push_number;
 
 /// A long line has about so many bytes.
 const LINE: usize = 1_024;
@@ -101,19 +102,6 @@ fn is_plain(text: &str) -> bool {
     text.bytes().fold(true, |is_plain, byte| is_plain & matches!(byte, b' '..=b'~') & (byte != b'"') & (byte != b'\\'))
 }
 
-/// The digits of a number, in the room that the longest takes.
-fn digits(mut number: u64, room: &mut [u8; 20]) -> &str {
-    let mut at = room.len();
-    loop {
-        at -= 1;
-        room[at] = b'0' + u8::try_from(number % 10).unwrap_or_default();
-        number /= 10;
-        if number == 0 {
-            return std::str::from_utf8(&room[at..]).unwrap_or_default();
-        }
-    }
-}
-
 impl Visit for Line {
     fn record_str(&mut self, field: &Field, text: &str) {
         if is_ours(field) && is_plain(text) {
@@ -129,7 +117,7 @@ impl Visit for Line {
     fn record_u64(&mut self, field: &Field, number: u64) {
         if is_ours(field) {
             self.name(field);
-            self.text.push_str(digits(number, &mut [0; 20]));
+            push_number(&mut self.text, number);
         } else {
             self.usual(|usual| usual.record_u64(field, number));
         }

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
 
+use crate::exchange::text;
+
 /// Pairs of names that are told apart.
 pub(super) const MOST: usize = 1_000;
 
@@ -77,10 +79,7 @@ impl<T> Shelf<T> {
 const MOST_CHARACTERS: usize = 256;
 
 fn shortened(name: &str) -> &str {
-    if name.len() <= MOST_CHARACTERS {
-        return name;
-    }
-    name.char_indices().nth(MOST_CHARACTERS).map_or(name, |(end, _)| &name[..end])
+    text::cut(name, MOST_CHARACTERS)
 }
 
 #[cfg(test)]

@@ -38,10 +38,13 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 /// With so many times of telling changes are looked for: many within that are one message.
 const LOOK_EVERY: u64 = 5;
 
-/// Messages that a client may be behind before it is told everything anew.
-const MOST_BEHIND: usize = 1_024;
+/// Messages that are handed over together at most.
+const TOGETHER: usize = 64;
 
-/// Ends of requests that are told to who has fallen behind, as far as it was not told of them.
+/// Times that messages were handed over which a client may be behind before it is told everything anew.
+const MOST_BEHIND: usize = 64;
+
+/// Ends of requests that are told to who has fallen behind, as far as it was not told of them: so many at least.
 const MOST_ENDS: usize = 256;
 
 /// What a connection holds back at most until its client has taken it, in bytes: what is more waits with all others'.
@@ -62,11 +65,11 @@ enum Scope {
     Mesh,
 }
 
-/// What is told, in one message.
+/// What is told, in a few messages.
 #[derive(Clone, Debug)]
 struct Told {
-    text: Utf8Bytes,
-    /// Counts up with every end of a request that is told; `None` where it tells something else.
+    texts: Arc<[Utf8Bytes]>,
+    /// Counts up with every end of a request that is told: that of the last one; `None` where they tell something else.
     end: Option<u64>,
 }
 
@@ -107,26 +110,59 @@ struct Circle {
     now: Option<Arc<[Utf8Bytes]>>,
     /// The last ends that were told, for those who fall behind.
     ends: VecDeque<Told>,
+    /// How many that are.
+    kept: usize,
+    /// Ends that are about to be told.
+    next: Vec<Utf8Bytes>,
 }
 
 impl Circle {
     fn new() -> Self {
-        Circle { live: broadcast::Sender::new(MOST_BEHIND), now: None, ends: VecDeque::new() }
+        let live = broadcast::Sender::new(MOST_BEHIND);
+        Circle { live, now: None, ends: VecDeque::new(), kept: 0, next: Vec::new() }
     }
 
     fn is_empty(&self) -> bool {
         self.live.receiver_count() == 0
     }
 
-    fn tell(&mut self, text: String, end: Option<u64>) {
-        let told = Told { text: text.into(), end };
-        if end.is_some() {
-            if self.ends.len() == MOST_ENDS {
-                self.ends.pop_front();
-            }
-            self.ends.push_back(told.clone());
+    /// The end of a request: the `nth` that is told. It goes with the next ones, or with [`Circle::tell_ends`].
+    fn tell_end(&mut self, text: String, nth: u64) {
+        self.next.push(text.into());
+        if self.next.len() == TOGETHER {
+            self.tell_ends(nth);
+        }
+    }
+
+    /// The ends that are still to be told. The last of them is the `nth`.
+    fn tell_ends(&mut self, nth: u64) {
+        if self.next.is_empty() {
+            return;
+        }
+        let told = Told { texts: self.next.drain(..).collect(), end: Some(nth) };
+        self.kept += told.texts.len();
+        self.ends.push_back(told.clone());
+        while let Some(oldest) = self.ends.front()
+            && self.kept - oldest.texts.len() >= MOST_ENDS
+        {
+            self.kept -= oldest.texts.len();
+            self.ends.pop_front();
         }
         let _ = self.live.send(told);
+    }
+
+    fn tell_changes(&self, messages: Vec<String>) {
+        let mut messages = messages.into_iter().map(Utf8Bytes::from).peekable();
+        while messages.peek().is_some() {
+            let texts = messages.by_ref().take(TOGETHER).collect();
+            let _ = self.live.send(Told { texts, end: None });
+        }
+    }
+
+    fn forget(&mut self) {
+        self.now = None;
+        self.ends.clear();
+        self.kept = 0;
     }
 }
 
@@ -214,7 +250,7 @@ impl Hub {
                     self.tell_end(state, &page);
                 }
                 Err(TryRecvError::Lagged(_)) => is_behind = true,
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return state.tell_ends(),
             }
         }
     }
@@ -229,7 +265,7 @@ impl Hub {
         let told = state.told;
         let tell = |circle: &mut Circle, entry: Option<History>| {
             if let Some(entry) = entry {
-                circle.tell(told::complete(&entry), Some(told));
+                circle.tell_end(told::complete(&entry), told);
             }
         };
         if !state.own.is_empty() && !page.is_from_peer() {
@@ -262,7 +298,7 @@ impl Hub {
         {
             circle.now = None;
             if circle.is_empty() {
-                circle.ends.clear();
+                circle.forget();
                 continue;
             }
             let in_scope = || now.iter().filter(|(named, _)| is_in(named));
@@ -275,12 +311,10 @@ impl Hub {
             let is_gone = |(named, _): &(&told::Named, &Standing)| is_in(named) && !now.contains_key(*named);
             let gone = before.iter().filter(is_gone).map(|((_, name), standing)| told::gone(name, standing));
             let gone: Vec<Standing> = gone.collect();
-            for message in told::statuses(in_scope().filter(is_new).map(|(_, standing)| standing).chain(&gone)) {
-                circle.tell(message, None);
-            }
-            for ((_, name), standing) in in_scope().filter(has_other_models) {
-                told::models(name, standing).into_iter().for_each(|message| circle.tell(message, None));
-            }
+            let mut changes = told::statuses(in_scope().filter(is_new).map(|(_, standing)| standing).chain(&gone));
+            let of_models = in_scope().filter(has_other_models);
+            changes.extend(of_models.flat_map(|((_, name), standing)| told::models(name, standing)));
+            circle.tell_changes(changes);
         }
         *before = now;
     }
@@ -308,12 +342,16 @@ impl State {
         self.running = !(self.own.is_empty() && self.mesh.is_empty());
         if !self.running {
             self.looked.clear();
-            for circle in [&mut self.own, &mut self.mesh] {
-                circle.now = None;
-                circle.ends.clear();
-            }
+            self.own.forget();
+            self.mesh.forget();
         }
         !self.running
+    }
+
+    /// Tells the ends that are still to be told: to be called before others may follow.
+    fn tell_ends(&mut self) {
+        self.own.tell_ends(self.told);
+        self.mesh.tell_ends(self.told);
     }
 }
 

@@ -1,7 +1,9 @@
 //! One client that follows: it is sent what there is to tell, as long as it takes it, and whatever it sends is thrown away.
 //! What waits for it is shared with all others who follow, but for what its connection has begun to send.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use axum::Error;
@@ -26,7 +28,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 const BEAT: Duration = Duration::from_secs(15);
 const SILENCE: Duration = Duration::from_secs(45);
 
-/// Messages that are sent together.
+/// Messages that are sent together, or a few more.
 const MOST_AT_ONCE: usize = 256;
 
 /// What saying goodbye may take.
@@ -117,7 +119,7 @@ where
                         Err(RecvError::Closed) => return Bye::Gone,
                     };
                     until = messages.iter().rev().find_map(|told| told.end).unwrap_or(until);
-                    if !self.send_all(messages.into_iter().map(|told| told.text)).await {
+                    if !self.send_all(texts(&messages)).await {
                         return Bye::Gone;
                     }
                     if is_behind {
@@ -134,8 +136,7 @@ where
                             }
                             None => (until, live) = (anew.until, anew.live),
                         }
-                        let ends = ends.into_iter().map(|told| told.text);
-                        if !self.send_all(anew.now.iter().cloned().chain(ends)).await {
+                        if !self.send_all(anew.now.iter().cloned().chain(texts(&ends))).await {
                             return Bye::Gone;
                         }
                     }
@@ -171,7 +172,7 @@ where
         let socket = &mut self.socket;
         let all = async {
             for text in messages {
-                if !matches!(timeout(STALL, socket.feed(Message::Text(text))).await, Ok(Ok(()))) {
+                if !has_room(socket).await || socket.start_send_unpin(Message::Text(text)).is_err() {
                     return false;
                 }
             }
@@ -191,6 +192,18 @@ where
     }
 }
 
+/// Waits until one more message can be sent. Nearly always it can: nothing is timed then.
+async fn has_room(socket: &mut (impl Sink<Message, Error = Error> + Unpin)) -> bool {
+    let ready = poll_fn(|context| Poll::Ready(socket.poll_ready_unpin(context))).await;
+    let ready = match ready {
+        Poll::Ready(ready) => ready.ok(),
+        Poll::Pending => {
+            timeout(STALL, poll_fn(|context| socket.poll_ready_unpin(context))).await.ok().and_then(Result::ok)
+        }
+    };
+    ready.is_some()
+}
+
 /// What a client is told that did not keep to the protocol.
 fn bye_to(error: Error) -> Bye {
     use tungstenite::Error as Wrong;
@@ -203,16 +216,24 @@ fn bye_to(error: Error) -> Bye {
     }
 }
 
-/// This message and those that are there already, and whether some were missed.
+/// These messages and those that are there already, and whether some were missed.
 fn at_once(first: Told, live: &mut Receiver<Told>) -> (Vec<Told>, bool) {
+    let mut many = first.texts.len();
     let mut messages = vec![first];
-    while messages.len() < MOST_AT_ONCE {
+    while many < MOST_AT_ONCE {
         match live.try_recv() {
-            Ok(told) => messages.push(told),
+            Ok(told) => {
+                many += told.texts.len();
+                messages.push(told);
+            }
             Err(error) => return (messages, matches!(error, TryRecvError::Lagged(_))),
         }
     }
     (messages, false)
+}
+
+fn texts(told: &[Told]) -> impl Iterator<Item = Utf8Bytes> {
+    told.iter().flat_map(|told| told.texts.iter().cloned())
 }
 
 /// The next end of a request that is held back; what comes before it is told by how everything stands.

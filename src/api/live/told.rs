@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Looked;
 use crate::api::View;
 use crate::api::backends::BackendView;
+use crate::exchange::text;
 use crate::fleet::{Model, PeerId, PeerState, Status};
 use crate::gateway::History;
 use crate::mesh::{Mesh, Peer};
@@ -157,16 +157,12 @@ pub(super) fn models(name: &str, standing: &Standing) -> Vec<String> {
 
 /// `RequestComplete`.
 pub(super) fn complete(entry: &History) -> String {
-    #[derive(Serialize)]
-    struct Complete<'a> {
-        update_type: &'static str,
-        data: &'a History,
-    }
     let written = |entry: &History| {
-        let mut text = Vec::with_capacity(ENTRY);
-        // Into memory, of names that are text: there is nothing that could fail.
-        let _ = serde_json::to_writer(&mut text, &Complete { update_type: "RequestComplete", data: entry });
-        String::from_utf8(text).unwrap_or_default()
+        let mut text = String::with_capacity(ENTRY);
+        text.push_str(r#"{"update_type":"RequestComplete","data":"#);
+        entry.push(&mut text);
+        text.push('}');
+        text
     };
     let message = written(entry);
     // Names and errors may be of characters that take six bytes each.
@@ -218,7 +214,7 @@ fn stamp(at: Instant, (began, wall): (Instant, Duration)) -> String {
 }
 
 fn cut(text: &str) -> &str {
-    text.char_indices().nth(MOST_CHARACTERS).map_or(text, |(end, _)| &text[..end])
+    text::cut(text, MOST_CHARACTERS)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::exchange::text::cut;
 use crate::exchange::{Caller, Endpoint, Origin, Request, RequestId};
 use crate::fleet::PeerId;
 use crate::gateway::outcome::Step;
@@ -332,9 +333,4 @@ impl Way {
             plan.rejections.shrink_to_fit();
         }
     }
-}
-
-/// No more than so many characters of `text`, and none cut in two.
-pub(super) fn cut(text: &str, characters: usize) -> &str {
-    text.char_indices().nth(characters).map_or(text, |(end, _)| &text[..end])
 }

@@ -1,5 +1,7 @@
 use bytes::Bytes;
 use http::HeaderMap;
+use proptest::option::of;
+use proptest::prelude::*;
 
 use super::*;
 use crate::exchange::{Endpoint, Origin, Request, RequestId};
@@ -99,4 +101,21 @@ async fn of_a_long_plan_the_best_are_kept() {
     let told = page.decision("here", "here");
     assert_eq!((told["candidates"].as_array().map(Vec::len), &told["candidates_left_out"]), (Some(48), &152.into()));
     assert_eq!((&told["candidates"][0]["backend"], &told["tokens_completion"]), (&"b0".into(), &2.into()));
+}
+
+proptest! {
+    #[test]
+    fn an_entry_is_written_as_it_is_serialized(
+        (model, peer, error) in ("\\PC*|[\\x00-\\x7f]*", of("\\PC{0,9}|[\\x00-\\x7f]{0,9}"), of("\\PC{0,9}")),
+        (timestamp, duration_ms, has_way) in any::<(u64, u64, bool)>(),
+    ) {
+        let (backend_id, entry, request_id) = (model.repeat(2), model.clone(), "req-\"1".to_owned());
+        let way = has_way.then_some(Way { origin: "peer", entry, peer });
+        let status = "Success";
+        let entry =
+            History { timestamp, model, backend_id, duration_ms, status, error_message: error, request_id, way };
+        let mut written = String::new();
+        entry.push(&mut written);
+        prop_assert_eq!(written, serde_json::to_string(&entry).expect("JSON"));
+    }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::page::{self, MOST_NAME, Page, State, Tried, cut};
+use super::page::{self, MOST_NAME, Page, State, Tried};
+use crate::exchange::text::{cut, push_json, push_number};
 use crate::gateway::explain;
 use crate::route::{Place, Plan};
 
@@ -93,6 +94,37 @@ impl History {
         })
     }
 
+    /// Appends it as JSON, letter by letter as it is serialized: everybody who follows is told of every request.
+    pub fn push(&self, to: &mut String) {
+        let push_json_or_null = |to: &mut String, text: Option<&str>| match text {
+            Some(text) => push_json(to, text),
+            None => to.push_str("null"),
+        };
+        to.push_str(r#"{"timestamp":"#);
+        push_number(to, self.timestamp);
+        to.push_str(r#","model":"#);
+        push_json(to, &self.model);
+        to.push_str(r#","backend_id":"#);
+        push_json(to, &self.backend_id);
+        to.push_str(r#","duration_ms":"#);
+        push_number(to, self.duration_ms);
+        to.push_str(r#","status":"#);
+        push_json(to, self.status);
+        to.push_str(r#","error_message":"#);
+        push_json_or_null(to, self.error_message.as_deref());
+        to.push_str(r#","request_id":"#);
+        push_json(to, &self.request_id);
+        if let Some(way) = &self.way {
+            to.push_str(r#","origin":"#);
+            push_json(to, way.origin);
+            to.push_str(r#","entry":"#);
+            push_json(to, &way.entry);
+            to.push_str(r#","peer":"#);
+            push_json_or_null(to, way.peer.as_deref());
+        }
+        to.push('}');
+    }
+
     /// The same with so many characters of each name and of the error at most.
     pub fn shortened(&self, characters: usize) -> Self {
         let short = |text: &String| cut(text, characters).to_owned();
@@ -113,13 +145,12 @@ impl History {
 impl Page {
     /// The entry of the history; `None` while it is under way.
     pub fn history(&self) -> Option<History> {
-        let timestamp = self.ended_at()? / 1_000;
         let way = self.way();
         let ended = way.ended.as_ref()?;
         let last = way.attempts.last();
         let model = last.map_or_else(|| way.resolved(), |tried| tried.model.as_str());
         Some(History {
-            timestamp,
+            timestamp: self.began_ms.saturating_add(millis(ended.took)) / 1_000,
             model: cut(model, MOST_NAME).to_owned(),
             backend_id: cut(last.map_or(NONE, |tried| tried.place.backend()), MOST_NAME).to_owned(),
             duration_ms: millis(ended.took),

@@ -9,7 +9,7 @@ use prost::Message;
 
 use super::config::Target;
 use crate::exchange::trace::SpanId;
-use crate::exchange::{Dialect, Endpoint};
+use crate::exchange::{Dialect, Endpoint, text};
 use crate::gateway::{Attempt, Trace};
 use crate::route::Place;
 pub(super) use shape::Resource;
@@ -194,10 +194,7 @@ impl Attributes {
 }
 
 fn cut(text: &str) -> &str {
-    if text.len() <= MOST_NAME {
-        return text;
-    }
-    text.char_indices().nth(MOST_NAME).map_or(text, |(end, _)| &text[..end])
+    text::cut(text, MOST_NAME)
 }
 
 /// The word of the conventions, or one of ours where they have none.

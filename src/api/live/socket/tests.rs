@@ -106,7 +106,7 @@ struct Source {
 }
 
 fn end(number: u64) -> Told {
-    Told { text: format!("end {number}").into(), end: Some(number) }
+    Told { texts: [format!("end {number}").into()].into(), end: Some(number) }
 }
 
 impl Source {
