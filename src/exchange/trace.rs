@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use data_encoding::HEXLOWER;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Request;
@@ -75,8 +76,12 @@ impl TraceContext {
 
     /// The value of `traceparent`.
     fn header(&self) -> HeaderValue {
-        let text = format!("00-{}-{}-{:02x}", self.trace, self.span, u8::from(self.is_sampled));
-        HeaderValue::try_from(text).expect("hex digits are fit for a header")
+        let mut text = *b"00-................................-................-00";
+        let hex = |room: &mut [u8], id: &[u8]| HEXLOWER.encode_mut(id, room);
+        hex(&mut text[3..35], &self.trace.0.to_be_bytes());
+        hex(&mut text[36..52], &self.span.0.to_be_bytes());
+        hex(&mut text[53..], &[self.is_sampled.into()]);
+        HeaderValue::from_bytes(&text).expect("hex digits are fit for a header")
     }
 }
 

@@ -32,7 +32,7 @@ use heard::Heard;
 use socket::Following;
 use told::Standing;
 
-/// What has ended is told so often: many together cost little more than one.
+/// What has ended is told so often, and as soon as there is much of it: many together cost little more than one.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// With so many times of telling changes are looked for: many within that are one message.
@@ -223,15 +223,21 @@ impl Hub {
     async fn run(&self, mut ends: broadcast::Receiver<Arc<Page>>) {
         let mut tick = interval(TELL_EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        for turn in 0_u64.. {
-            tick.tick().await;
+        let mut turn = 0_u64;
+        loop {
+            let is_turn = tokio::select! {
+                biased;
+                _ = tick.tick() => true,
+                () = self.gateway.book().many_ended() => false,
+            };
             let mut state = self.lock();
-            if turn.is_multiple_of(LOOK_EVERY) {
+            if is_turn && turn.is_multiple_of(LOOK_EVERY) {
                 if state.is_over() {
                     return;
                 }
                 self.tell_changes(&mut state);
             }
+            turn += u64::from(is_turn);
             self.tell_ends(&mut state, &mut ends);
         }
     }

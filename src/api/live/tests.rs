@@ -205,6 +205,23 @@ async fn ends_here_are_not_lost_while_those_of_others_are_heard() {
     assert_eq!(numbers(texts(&told)), (0..many).collect::<Vec<_>>());
 }
 
+/// At full speed more end between two moments of telling than anybody holds.
+#[tokio::test(start_paused = true)]
+async fn many_ends_are_told_as_soon_as_they_are_many() {
+    let scene = Scene::new();
+    let mut following = scene.hub.follow(Scope::Own, None);
+    a_look().await;
+    let (began, mut told) = (Instant::now(), Vec::new());
+    for number in 0..MANY {
+        scene.end(number, None).await;
+        settle().await;
+        told.extend(std::iter::from_fn(|| following.live.try_recv().ok()));
+    }
+    let (soon, took) = (told.len(), began.elapsed());
+    assert_eq!(numbers(texts(&told)), (0..MANY / 128 * 128).collect::<Vec<_>>(), "{soon} within {took:?}");
+    assert_eq!(took, Duration::ZERO);
+}
+
 /// What the hub itself was too slow for is told from the book, which keeps clients' requests and peers' apart.
 #[tokio::test(start_paused = true)]
 async fn ends_of_clients_are_not_lost_among_those_of_peers() {

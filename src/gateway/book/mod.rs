@@ -7,7 +7,7 @@ mod told;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::broadcast;
+use tokio::sync::{Notify, broadcast};
 
 pub(super) use page::End;
 pub use page::{Ended, Page, State, Tried};
@@ -19,10 +19,14 @@ const MOST_ENDED: usize = 256;
 /// Pages that a slow follower may be behind before it misses some.
 const MOST_BEHIND: usize = 1_024;
 
+/// After so many ends whoever follows has something to do: pages are still in the processor's caches then, and none is missed.
+const MANY: u64 = 128;
+
 /// Every request of this peer, lately.
 pub struct Book {
     pages: Mutex<Pages>,
     ended: broadcast::Sender<Arc<Page>>,
+    many_ended: Notify,
 }
 
 #[derive(Default)]
@@ -36,7 +40,7 @@ struct Pages {
 
 impl Default for Book {
     fn default() -> Self {
-        Book { pages: Mutex::default(), ended: broadcast::Sender::new(MOST_BEHIND) }
+        Book { pages: Mutex::default(), ended: broadcast::Sender::new(MOST_BEHIND), many_ended: Notify::new() }
     }
 }
 
@@ -57,14 +61,19 @@ impl Book {
         pages.live.remove(&page.number);
         pages.closed += 1;
         page.close_as(pages.closed);
-        if self.ended.receiver_count() > 0 {
+        let is_followed = self.ended.receiver_count() > 0;
+        if is_followed {
             // With the lock, so that who follows hears of them in their order.
             let _ = self.ended.send(page.clone());
         }
+        let are_many = is_followed && pages.closed.is_multiple_of(MANY);
         let ended = if page.is_from_peer() { &mut pages.peers } else { &mut pages.clients };
         ended.push_back(page.clone());
         let pushed_out = if ended.len() > MOST_ENDED { ended.pop_front() } else { None };
         drop(pages);
+        if are_many {
+            self.many_ended.notify_one();
+        }
         // Taken apart without the lock: there may be a whole plan in it.
         drop(pushed_out);
     }
@@ -73,6 +82,11 @@ impl Book {
     pub fn follow(&self) -> (u64, broadcast::Receiver<Arc<Page>>) {
         let pages = self.lock();
         (pages.closed, self.ended.subscribe())
+    }
+
+    /// Waits until many have ended, for the one who follows: time to hear of them.
+    pub async fn many_ended(&self) {
+        self.many_ended.notified().await;
     }
 
     /// The [`Page::ordinal`] of the last that has ended; 0 where none has.

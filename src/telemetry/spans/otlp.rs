@@ -42,7 +42,7 @@ pub(super) fn resource(target: &Target, peer: &str) -> Resource {
 /// One message with all of these.
 pub(super) fn message(resource: &Resource, traces: &[Box<Trace>]) -> Vec<u8> {
     let scope = Scope { name: "nexus".to_owned(), version: env!("CARGO_PKG_VERSION").to_owned() };
-    let spans = traces.iter().flat_map(|trace| spans_of(trace)).collect();
+    let spans = traces.iter().flat_map(|trace| spans_of(trace)).map(|span| span.encode_to_vec().into()).collect();
     let scope_spans = vec![ScopeSpans { scope: Some(scope), spans }];
     Export { resource_spans: vec![ResourceSpans { resource: Some(resource.clone()), scope_spans }] }.encode_to_vec()
 }
@@ -169,11 +169,11 @@ impl Attributes {
         attributes
     }
 
-    fn text(&mut self, key: &str, value: &str) {
+    fn text(&mut self, key: &'static str, value: &str) {
         self.0.push(Attribute::text(key, cut(value)));
     }
 
-    fn number(&mut self, key: &str, value: u64) {
+    fn number(&mut self, key: &'static str, value: u64) {
         self.0.push(Attribute::number(key, value));
     }
 

@@ -1,6 +1,7 @@
 //! The messages of OTLP as protocol buffers, as far as they are told: `opentelemetry/proto/trace/v1/trace.proto` and what it
 //! stands on, at version 1.
 
+use bytes::Bytes;
 use prost::{Message, Oneof};
 
 /// `ExportTraceServiceRequest`, of one peer and one scope.
@@ -29,8 +30,9 @@ pub(in crate::telemetry::spans) struct Resource {
 pub(super) struct ScopeSpans {
     #[prost(message, optional, tag = "1")]
     pub(super) scope: Option<Scope>,
-    #[prost(message, repeated, tag = "2")]
-    pub(super) spans: Vec<Span>,
+    /// Each a [`Span`] that is written already: its length is counted anew at every level that it stands in.
+    #[prost(bytes = "bytes", repeated, tag = "2")]
+    pub(super) spans: Vec<Bytes>,
 }
 
 /// `InstrumentationScope`.
@@ -77,8 +79,9 @@ pub(super) struct Status {
 /// `KeyValue`.
 #[derive(Clone, PartialEq, Message)]
 pub(super) struct Attribute {
-    #[prost(string, tag = "1")]
-    pub(super) key: String,
+    /// A string, which is not copied.
+    #[prost(bytes = "bytes", tag = "1")]
+    pub(super) key: Bytes,
     #[prost(message, optional, tag = "2")]
     pub(super) value: Option<AnyValue>,
 }
@@ -99,13 +102,16 @@ pub(super) enum Said {
 }
 
 impl Attribute {
-    pub(super) fn text(key: &str, value: &str) -> Self {
-        Attribute { key: key.to_owned(), value: Some(AnyValue { said: Some(Said::Text(value.to_owned())) }) }
+    pub(super) fn text(key: &'static str, value: &str) -> Self {
+        Attribute::new(key, Said::Text(value.to_owned()))
     }
 
     /// Numbers beyond those of the protocol become its largest.
-    pub(super) fn number(key: &str, value: u64) -> Self {
-        let value = i64::try_from(value).unwrap_or(i64::MAX);
-        Attribute { key: key.to_owned(), value: Some(AnyValue { said: Some(Said::Number(value)) }) }
+    pub(super) fn number(key: &'static str, value: u64) -> Self {
+        Attribute::new(key, Said::Number(i64::try_from(value).unwrap_or(i64::MAX)))
+    }
+
+    fn new(key: &'static str, said: Said) -> Self {
+        Attribute { key: Bytes::from_static(key.as_bytes()), value: Some(AnyValue { said: Some(said) }) }
     }
 }
