@@ -23,6 +23,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use rand::seq::SliceRandom;
 
 use crate::cells::{CELLS, Cell};
 use crate::peers::{Kind, Lab, Peer};
@@ -111,9 +114,11 @@ fn drive(arguments: &Arguments) -> Result<()> {
             None => results.missing.push(kind.name()),
         }
     }
+    let mut order = StdRng::seed_from_u64(0);
     for round in 0..rounds {
-        // What drifts while a round lasts must not always meet the same peer.
-        peers.reverse();
+        // What drifts while a round lasts must not always meet the same peer, nor may it always be the same one that comes
+        // after itself and finds warm caches.
+        peers.shuffle(&mut order);
         measure_round(&lab, &mut peers, &cells, time, round, &mut results)?;
     }
     drop(peers);
