@@ -2,11 +2,12 @@
 //! Every message is made once for all who follow, and none is made where nobody does.
 
 mod asking;
+mod circle;
 mod heard;
 mod socket;
 mod told;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -28,6 +29,7 @@ use crate::dialect::Fault;
 use crate::env::{Clock, Tasks};
 use crate::gateway::{Gateway, History, Page, State as How};
 
+use circle::Circle;
 use heard::Heard;
 use socket::Following;
 use told::Standing;
@@ -37,15 +39,6 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// With so many times of telling changes are looked for: many within that are one message.
 const LOOK_EVERY: u64 = 5;
-
-/// Messages that are handed over together at most.
-const TOGETHER: usize = 64;
-
-/// Times that messages were handed over which a client may be behind before it is told everything anew.
-const MOST_BEHIND: usize = 64;
-
-/// Ends of requests that are told to who has fallen behind, as far as it was not told of them: so many at least.
-const MOST_ENDS: usize = 256;
 
 /// What a connection holds back at most until its client has taken it, in bytes: what is more waits with all others'.
 const HELD_BACK: usize = 64 << 10;
@@ -63,14 +56,6 @@ enum Scope {
     Own,
     /// Everybody's, as this peer hears it.
     Mesh,
-}
-
-/// What is told, in a few messages.
-#[derive(Clone, Debug)]
-struct Told {
-    texts: Arc<[Utf8Bytes]>,
-    /// Counts up with every end of a request that is told: that of the last one; `None` where they tell something else.
-    end: Option<u64>,
 }
 
 /// Tells those who follow.
@@ -101,69 +86,6 @@ struct State {
     heard: Heard,
     own: Circle,
     mesh: Circle,
-}
-
-/// Those who follow one scope.
-struct Circle {
-    live: broadcast::Sender<Told>,
-    /// How everything stood at the last look, as it is told: made once for all who come before the next.
-    now: Option<Arc<[Utf8Bytes]>>,
-    /// The last ends that were told, for those who fall behind.
-    ends: VecDeque<Told>,
-    /// How many that are.
-    kept: usize,
-    /// Ends that are about to be told.
-    next: Vec<Utf8Bytes>,
-}
-
-impl Circle {
-    fn new() -> Self {
-        let live = broadcast::Sender::new(MOST_BEHIND);
-        Circle { live, now: None, ends: VecDeque::new(), kept: 0, next: Vec::new() }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.live.receiver_count() == 0
-    }
-
-    /// The end of a request: the `nth` that is told. It goes with the next ones, or with [`Circle::tell_ends`].
-    fn tell_end(&mut self, text: String, nth: u64) {
-        self.next.push(text.into());
-        if self.next.len() == TOGETHER {
-            self.tell_ends(nth);
-        }
-    }
-
-    /// The ends that are still to be told. The last of them is the `nth`.
-    fn tell_ends(&mut self, nth: u64) {
-        if self.next.is_empty() {
-            return;
-        }
-        let told = Told { texts: self.next.drain(..).collect(), end: Some(nth) };
-        self.kept += told.texts.len();
-        self.ends.push_back(told.clone());
-        while let Some(oldest) = self.ends.front()
-            && self.kept - oldest.texts.len() >= MOST_ENDS
-        {
-            self.kept -= oldest.texts.len();
-            self.ends.pop_front();
-        }
-        let _ = self.live.send(told);
-    }
-
-    fn tell_changes(&self, messages: Vec<String>) {
-        let mut messages = messages.into_iter().map(Utf8Bytes::from).peekable();
-        while messages.peek().is_some() {
-            let texts = messages.by_ref().take(TOGETHER).collect();
-            let _ = self.live.send(Told { texts, end: None });
-        }
-    }
-
-    fn forget(&mut self) {
-        self.now = None;
-        self.ends.clear();
-        self.kept = 0;
-    }
 }
 
 /// How everything stood at the last look.
@@ -214,9 +136,8 @@ impl Hub {
         };
         let looked = &state.looked;
         let now = circle.now.get_or_insert_with(|| snapshot(looked, scope)).clone();
-        let is_missed = |told: &&Told| since.is_some_and(|since| told.end.is_some_and(|end| end > since));
-        let missed = circle.ends.iter().filter(is_missed).cloned().collect();
-        Following { now, missed, until, live: circle.live.subscribe() }
+        let missed = since.map(|since| circle.ends_since(since)).unwrap_or_default();
+        Following { now, missed, until, live: circle.follow() }
     }
 
     /// Tells what changes for as long as anybody follows.

@@ -16,7 +16,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout, timeout_at}
 use tokio_tungstenite::tungstenite;
 use tokio_util::sync::CancellationToken;
 
-use super::{MOST_MESSAGE, Told};
+use super::MOST_MESSAGE;
+use super::circle::Told;
 
 /// How long a client may take nothing of what it is sent.
 const STALL: Duration = Duration::from_secs(10);

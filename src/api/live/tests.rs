@@ -5,6 +5,7 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 use tokio::time::sleep;
 
+use super::circle::{MOST_BEHIND, MOST_ENDS, TOGETHER, Told};
 use super::socket::tests::{Far, ends, settle};
 use super::*;
 use crate::api::{Declined, Edit, Reloaded, Settings};
