@@ -118,7 +118,11 @@ fn drive(arguments: &Arguments) -> Result<()> {
     for round in 0..rounds {
         // What drifts while a round lasts must not always meet the same peer, nor may it always be the same one that comes
         // after itself and finds warm caches.
-        peers.shuffle(&mut order);
+        if round % 2 == 0 {
+            peers.shuffle(&mut order);
+        } else {
+            peers.reverse();
+        }
         measure_round(&lab, &mut peers, &cells, time, round, &mut results)?;
     }
     drop(peers);

@@ -147,7 +147,6 @@ impl Hub {
             let news = state.heard.hear(end, waits, Instant::now());
             news.iter().for_each(|entry| state.tell_of_other(entry));
         }
-        state.tell_ends();
     }
 
     /// Tells what has waited in vain.
@@ -160,7 +159,6 @@ impl Hub {
         let waits = |end: &End| if end.is_part { others.answers(&end.key.0) } else { ours.contains(&end.key) };
         let news = state.heard.again(waits, Instant::now());
         news.iter().for_each(|entry| state.tell_of_other(entry));
-        state.tell_ends();
     }
 
     /// Requests of other peers that are under way here, or have ended here and are not told yet.

@@ -129,6 +129,7 @@ impl Hub {
             self.tasks.spawn("live-mesh", async move { hub.ask(mesh).await });
         }
         let state = &mut *state;
+        state.tell_ends();
         let until = state.told;
         let circle = match scope {
             Scope::Own => &mut state.own,
@@ -159,11 +160,15 @@ impl Hub {
                 self.tell_changes(&mut state);
             }
             turn += u64::from(is_turn);
-            self.tell_ends(&mut state, &mut ends);
+            self.take_ends(&mut state, &mut ends);
+            if is_turn {
+                state.tell_ends();
+            }
         }
     }
 
-    fn tell_ends(&self, state: &mut State, ends: &mut broadcast::Receiver<Arc<Page>>) {
+    /// Takes what has ended here. What is not enough to be told at once waits for the next turn.
+    fn take_ends(&self, state: &mut State, ends: &mut broadcast::Receiver<Arc<Page>>) {
         let mut is_behind = false;
         loop {
             match ends.try_recv() {
@@ -177,7 +182,7 @@ impl Hub {
                     self.tell_end(state, &page);
                 }
                 Err(TryRecvError::Lagged(_)) => is_behind = true,
-                Err(TryRecvError::Empty | TryRecvError::Closed) => return state.tell_ends(),
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
             }
         }
     }
@@ -275,7 +280,7 @@ impl State {
         !self.running
     }
 
-    /// Tells the ends that are still to be told: to be called before others may follow.
+    /// Tells the ends that are still to be told.
     fn tell_ends(&mut self) {
         self.own.tell_ends(self.told);
         self.mesh.tell_ends(self.told);

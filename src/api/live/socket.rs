@@ -120,7 +120,7 @@ where
                         Err(RecvError::Closed) => return Bye::Gone,
                     };
                     until = messages.iter().rev().find_map(|told| told.end).unwrap_or(until);
-                    if !self.send_all(texts(&messages)).await {
+                    if !self.send_all(texts(messages)).await {
                         return Bye::Gone;
                     }
                     if is_behind {
@@ -137,7 +137,7 @@ where
                             }
                             None => (until, live) = (anew.until, anew.live),
                         }
-                        if !self.send_all(anew.now.iter().cloned().chain(texts(&ends))).await {
+                        if !self.send_all(anew.now.iter().cloned().chain(texts(ends))).await {
                             return Bye::Gone;
                         }
                     }
@@ -233,8 +233,9 @@ fn at_once(first: Told, live: &mut Receiver<Told>) -> (Vec<Told>, bool) {
     (messages, false)
 }
 
-fn texts(told: &[Told]) -> impl Iterator<Item = Utf8Bytes> {
-    told.iter().flat_map(|told| told.texts.iter().cloned())
+/// The messages. What was handed over together is let go of as soon as it was sent.
+fn texts(told: Vec<Told>) -> impl Iterator<Item = Utf8Bytes> {
+    told.into_iter().flat_map(|told| (0..told.texts.len()).map(move |at| told.texts[at].clone()))
 }
 
 /// The next end of a request that is held back; what comes before it is told by how everything stands.

@@ -19,9 +19,6 @@ const MOST_ENDED: usize = 256;
 /// Pages that a slow follower may be behind before it misses some.
 const MOST_BEHIND: usize = 1_024;
 
-/// After so many ends whoever follows has something to do: pages are still in the processor's caches then, and none is missed.
-const MANY: u64 = 128;
-
 /// Every request of this peer, lately.
 pub struct Book {
     pages: Mutex<Pages>,
@@ -45,6 +42,9 @@ impl Default for Book {
 }
 
 impl Book {
+    /// After so many ends who follows has something to do: their pages are still in the processor's caches, and none is missed.
+    pub const MANY: u64 = 128;
+
     /// A request has come.
     pub(super) fn open(&self, page: impl FnOnce(u64) -> Page) -> Arc<Page> {
         let mut pages = self.lock();
@@ -66,7 +66,7 @@ impl Book {
             // With the lock, so that who follows hears of them in their order.
             let _ = self.ended.send(page.clone());
         }
-        let are_many = is_followed && pages.closed.is_multiple_of(MANY);
+        let are_many = is_followed && pages.closed.is_multiple_of(Self::MANY);
         let ended = if page.is_from_peer() { &mut pages.peers } else { &mut pages.clients };
         ended.push_back(page.clone());
         let pushed_out = if ended.len() > MOST_ENDED { ended.pop_front() } else { None };
@@ -84,7 +84,7 @@ impl Book {
         (pages.closed, self.ended.subscribe())
     }
 
-    /// Waits until many have ended, for the one who follows: time to hear of them.
+    /// Waits until [`Book::MANY`] have ended, for the one who follows: time to hear of them.
     pub async fn many_ended(&self) {
         self.many_ended.notified().await;
     }
