@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::time::sleep;
 
 use super::circle::{MOST_BEHIND, MOST_ENDS, TOGETHER, Told};
-use super::socket::tests::{Far, ends, settle};
+use super::socket::tests::{Near, ends, settle};
 use super::*;
 use crate::api::{Declined, Edit, Reloaded, Settings};
 use crate::env::{Env, Seed};
@@ -105,6 +105,14 @@ impl Scene {
             }
         }
     }
+
+    /// `story`, while the client behind `near` follows.
+    async fn followed(&self, near: Near, story: impl Future<Output = ()>) {
+        tokio::select! {
+            () = socket::serve(near, |since| self.hub.follow(Scope::Own, since), Default::default()) => panic!("let go"),
+            () = story => {}
+        }
+    }
 }
 
 const MANY: usize = MOST_BEHIND * TOGETHER * 3 / 2;
@@ -162,7 +170,7 @@ async fn who_falls_behind_is_given_how_everything_stands_and_the_last_ends() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_falls_behind_ends_up_where_the_others_are() {
     let scene = Scene::new();
-    let (near, far): (_, Far) = ends(usize::MAX);
+    let (near, far) = ends(usize::MAX);
     let story = async {
         settle().await;
         assert_eq!(status(far.texts().iter().map(String::as_str)), ("Healthy".to_owned(), 1));
@@ -182,10 +190,7 @@ async fn a_client_that_falls_behind_ends_up_where_the_others_are() {
         assert!(gaps <= 1 && numbers.is_sorted(), "what nobody holds any more, and no more than that: {numbers:?}");
         assert!(numbers.ends_with(&(MANY - MOST_ENDS..=MANY).collect::<Vec<_>>()), "{numbers:?}");
     };
-    tokio::select! {
-        () = socket::serve(near, |since| scene.hub.follow(Scope::Own, since), Default::default()) => panic!("let go"),
-        () = story => {}
-    }
+    scene.followed(near, story).await;
 }
 
 /// More end between two moments of telling than the book keeps, and meanwhile another peer's ends are heard.
@@ -229,7 +234,7 @@ async fn many_ends_are_told_as_soon_as_they_are_many() {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_pauses_while_few_end_misses_none() {
     let scene = Scene::new();
-    let (near, far): (_, Far) = ends(usize::MAX);
+    let (near, far) = ends(usize::MAX);
     let story = async {
         settle().await;
         far.takes(0);
@@ -245,10 +250,7 @@ async fn a_client_that_pauses_while_few_end_misses_none() {
         let told = far.texts();
         assert_eq!(numbers(told.iter().map(String::as_str)), (0..many).collect::<Vec<_>>());
     };
-    tokio::select! {
-        () = socket::serve(near, |since| scene.hub.follow(Scope::Own, since), Default::default()) => panic!("let go"),
-        () = story => {}
-    }
+    scene.followed(near, story).await;
 }
 
 /// What the hub itself was too slow for is told from the book, which keeps clients' requests and peers' apart.
