@@ -45,6 +45,9 @@ pub(crate) struct Idle {
 /// How long a started node rests before its memory is read, and the time over which it is watched.
 const REST: Duration = Duration::from_secs(2);
 
+/// What a load leaves behind is done by then, and counts: its last ends are told, its last lines written.
+const SETTLES: Duration = Duration::from_millis(400);
+
 /// Runs `cell` against `peer` for `time`.
 pub(crate) fn run(lab: &Lab, peer: &mut Peer, cell: &Cell, time: Duration, round: usize) -> Result<Sample> {
     let mut generator = lab.generator(peer, cell.name, time)?;
@@ -52,6 +55,7 @@ pub(crate) fn run(lab: &Lab, peer: &mut Peer, cell: &Cell, time: Duration, round
     let before = lab.cpu(peer)?;
     generator.go()?;
     let told = generator.line()?;
+    pause(SETTLES);
     let cpu = lab.cpu(peer)?.saturating_sub(before).as_nanos() as f64 / 1000.0;
 
     let watched = match &mut peer.watcher {

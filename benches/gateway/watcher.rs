@@ -34,8 +34,6 @@ pub(crate) fn run(address: SocketAddr, scrapes: bool) -> Result<()> {
         }
         let mut asked = BufReader::new(tokio::io::stdin()).lines();
         while asked.next_line().await?.is_some() {
-            // Ends are told ten times a second: the last of them are on their way.
-            tokio::time::sleep(Duration::from_millis(300)).await;
             ensure!(!following.is_finished(), "the connection to {address} has ended");
             println!("{}", told.get());
         }

@@ -22,7 +22,7 @@ struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     entry_id: Option<&'a PeerId>,
     #[serde(flatten)]
-    entry: History,
+    entry: History<&'a str>,
 }
 
 /// The end of a request, as one of the peers tells it that have a part in it.
@@ -60,11 +60,12 @@ fn written(gateway: &Gateway, page: &Page, keyed: bool) -> Option<Written> {
     if page.state() == State::Refused {
         return None;
     }
-    let mut entry = gateway.told_way(page)?;
-    if !keyed {
-        entry.error_message = page.error_type().map(str::to_owned);
-    }
-    Written::new(&Line { entry_id: page.from(), entry })
+    let kind = page.error_type();
+    let line = |entry: History<&str>| {
+        let error_message = if keyed { entry.error_message } else { kind };
+        Written::new(&Line { entry_id: page.from(), entry: History { error_message, ..entry } })
+    };
+    gateway.read_way(page, line)?
 }
 
 /// The first of `lines`, each with its ordinal. One for which no frame is long enough is left out.

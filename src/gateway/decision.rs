@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Gateway;
-use super::book::{Book, History, Page};
+use super::book::{Book, History, Names, Page};
 use crate::exchange::{Order, Outcome};
 use crate::fleet::PeerId;
 use crate::mesh::Mesh;
@@ -26,9 +26,11 @@ impl Gateway {
         page.line(&self.here(), &self.entry_of(page))
     }
 
-    /// An entry of the history with the way of its request, once it has ended.
-    pub fn told_way(&self, page: &Page) -> Option<History> {
-        Some(History { way: Some(page.way_of(&self.here(), self.entry_of(page))), ..page.history()? })
+    /// What `read` makes of an entry of the history with the way of its request, once it has ended: see
+    /// [`Page::read_history`].
+    pub fn read_way<R>(&self, page: &Page, read: impl FnOnce(History<&str>) -> R) -> Option<R> {
+        let (here, entry) = (self.here(), self.entry_of(page));
+        page.read_history(Some(Names { here: &here, entry: &entry }), read)
     }
 
     /// How a request was decided, at its entry and at the owner of the backend; `None` where no such request is known.

@@ -51,7 +51,7 @@ use crate::queue::Queue;
 use crate::registry::{Abroad, InFlight, Registry};
 use crate::route::{Chain, Strategy};
 
-pub use book::{Book, Ended, History, Page, State, Tried, Way};
+pub use book::{Book, Ended, History, Names, Page, State, Tried, Way};
 pub use kinship::{Kin, Kinship};
 pub use rulebook::Manner;
 pub use survey::{Hearsay, Sources, survey};

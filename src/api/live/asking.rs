@@ -173,7 +173,7 @@ impl Hub {
 impl State {
     fn tell_of_other(&mut self, entry: &History) {
         self.told += 1;
-        self.mesh.tell_end(told::complete(entry), self.told);
+        self.mesh.tell_end(self.told, |to| told::complete(entry, to));
     }
 }
 

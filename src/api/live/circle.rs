@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
+use bytes::Bytes;
 use tokio::sync::broadcast;
 
 /// What is handed over together at most: so many messages, and so many bytes and one message more.
@@ -25,24 +26,37 @@ pub(super) struct Told {
     pub(super) end: Option<u64>,
 }
 
-/// Messages that are about to be told.
+/// Messages that are about to be told, one behind the other.
 #[derive(Default)]
 struct Next {
-    texts: Vec<Utf8Bytes>,
-    bytes: usize,
+    text: String,
+    /// Where each ends.
+    ends: Vec<usize>,
+    /// How long the last ones were together: these will be alike.
+    usual: usize,
 }
 
 impl Next {
-    /// Adds one. Says whether they are enough.
-    fn push(&mut self, text: String) -> bool {
-        self.bytes += text.len();
-        self.texts.push(text.into());
-        self.texts.len() >= TOGETHER || self.bytes >= BYTES_TOGETHER
+    /// Adds the one that `write` appends. Says whether they are enough.
+    fn push(&mut self, write: impl FnOnce(&mut String)) -> bool {
+        if self.ends.is_empty() {
+            self.text.reserve(self.usual);
+        }
+        write(&mut self.text);
+        self.ends.push(self.text.len());
+        self.ends.len() >= TOGETHER || self.text.len() >= BYTES_TOGETHER
     }
 
     fn take(&mut self, end: Option<u64>) -> Option<Told> {
-        self.bytes = 0;
-        (!self.texts.is_empty()).then(|| Told { texts: self.texts.drain(..).collect(), end })
+        if self.ends.is_empty() {
+            return None;
+        }
+        self.usual = self.text.len() + self.text.len() / 8;
+        let all = Bytes::from(std::mem::take(&mut self.text));
+        let mut begin = 0;
+        // Each begins and ends as text does.
+        let text = |end| Utf8Bytes::try_from(all.slice(std::mem::replace(&mut begin, end)..end)).unwrap_or_default();
+        Some(Told { texts: self.ends.drain(..).map(text).collect(), end })
     }
 }
 
@@ -79,9 +93,9 @@ impl Circle {
         self.ends.iter().filter(|told| told.end > Some(since)).cloned().collect()
     }
 
-    /// The end of a request, the `nth`, is told with the next ones, or with [`Circle::tell_ends`].
-    pub(super) fn tell_end(&mut self, text: String, nth: u64) {
-        if self.next.push(text) {
+    /// The end of a request, the `nth`, which `write` appends, is told with the next ones, or with [`Circle::tell_ends`].
+    pub(super) fn tell_end(&mut self, nth: u64, write: impl FnOnce(&mut String)) {
+        if self.next.push(write) {
             self.tell_ends(nth);
         }
     }
@@ -104,7 +118,7 @@ impl Circle {
         let mut next = Next::default();
         let tell = |told: Option<Told>| told.map(|told| self.live.send(told));
         for message in messages {
-            if next.push(message) {
+            if next.push(|to| to.push_str(&message)) {
                 tell(next.take(None));
             }
         }
@@ -161,7 +175,7 @@ mod tests {
             let mut heard = Vec::new();
             let last = 3 * MOST_ENDS as u64;
             for nth in 1..=last {
-                circle.tell_end(nth.to_string(), nth);
+                circle.tell_end(nth, |to| to.push_str(&nth.to_string()));
                 if nth.is_multiple_of(at_once as u64) {
                     circle.tell_ends(nth);
                     heard.extend(messages(&all(&mut live)));

@@ -35,10 +35,10 @@ use socket::Following;
 use told::Standing;
 
 /// What has ended is told so often, and as soon as there is much of it: many together cost little more than one.
-const TELL_EVERY: Duration = Duration::from_millis(100);
+const TELL_EVERY: Duration = Duration::from_millis(250);
 
 /// With so many times of telling changes are looked for: many within that are one message.
-const LOOK_EVERY: u64 = 5;
+const LOOK_EVERY: u64 = 2;
 
 /// What a connection holds back at most until its client has taken it, in bytes: what is more waits with all others'.
 const HELD_BACK: usize = 64 << 10;
@@ -195,16 +195,12 @@ impl Hub {
         state.last = ordinal;
         state.told += 1;
         let told = state.told;
-        let tell = |circle: &mut Circle, entry: Option<History>| {
-            if let Some(entry) = entry {
-                circle.tell_end(told::complete(&entry), told);
-            }
-        };
+        let tell = |circle: &mut Circle, entry: &History<&str>| circle.tell_end(told, |to| told::complete(entry, to));
         if !state.own.is_empty() && !page.is_from_peer() {
-            tell(&mut state.own, page.history());
+            page.read_history(None, |entry| tell(&mut state.own, &entry));
         }
         if !state.mesh.is_empty() && self.is_news(&mut state.heard, page) {
-            tell(&mut state.mesh, self.gateway.told_way(page));
+            self.gateway.read_way(page, |entry| tell(&mut state.mesh, &entry));
         }
     }
 

@@ -230,25 +230,30 @@ async fn many_ends_are_told_as_soon_as_they_are_many() {
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
-/// Few end at once, for long: what its place holds no more is in the list of the last ends.
+/// Few end at once, for long, and it takes one message now and then: what its place holds no more is in the list of the last ends.
 #[tokio::test(start_paused = true)]
-async fn a_client_that_pauses_while_few_end_misses_none() {
+async fn a_client_that_takes_little_while_few_end_misses_none() {
     let scene = Scene::new();
     let (near, far) = ends(usize::MAX);
     let story = async {
         settle().await;
         far.takes(0);
-        let many = MOST_BEHIND + 20;
+        let many = 2 * MOST_BEHIND;
         for number in 0..many {
             // A peer's has a number as well, and is not told here.
             scene.end(10_000 + number, Some("far")).await;
             scene.end(number, None).await;
             sleep(TELL_EVERY).await;
+            if number % 20 == 19 {
+                far.takes(1);
+            }
         }
         far.takes(usize::MAX);
         a_look().await;
         let told = far.texts();
-        assert_eq!(numbers(told.iter().map(String::as_str)), (0..many).collect::<Vec<_>>());
+        let told = || told.iter().map(String::as_str);
+        assert_eq!(status(told()).1, 2, "it has fallen behind");
+        assert_eq!(numbers(told()), (0..many).collect::<Vec<_>>());
     };
     scene.followed(near, story).await;
 }

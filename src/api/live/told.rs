@@ -17,9 +17,6 @@ use crate::mesh::{Mesh, Peer};
 /// The longest message, in bytes.
 pub(super) const MOST: usize = 10 << 10;
 
-/// An entry of the history seldom has more bytes.
-const ENTRY: usize = 512;
-
 /// What stands around a part of it, at most.
 const AROUND: usize = 2_560;
 
@@ -155,18 +152,21 @@ pub(super) fn models(name: &str, standing: &Standing) -> Vec<String> {
     pages.into_iter().enumerate().map(told).collect()
 }
 
-/// `RequestComplete`.
-pub(super) fn complete(entry: &History) -> String {
-    let written = |entry: &History| {
-        let mut text = String::with_capacity(ENTRY);
-        text.push_str(r#"{"update_type":"RequestComplete","data":"#);
-        entry.push(&mut text);
-        text.push('}');
-        text
-    };
-    let message = written(entry);
+/// Appends `RequestComplete`.
+pub(super) fn complete<T: AsRef<str>>(entry: &History<T>, to: &mut String) {
+    let begin = to.len();
+    push_complete(entry, to);
     // Names and errors may be of characters that take six bytes each.
-    if message.len() <= MOST { message } else { written(&entry.shortened(MOST_CHARACTERS)) }
+    if to.len() - begin > MOST {
+        to.truncate(begin);
+        push_complete(&entry.shortened(MOST_CHARACTERS), to);
+    }
+}
+
+fn push_complete<T: AsRef<str>>(entry: &History<T>, to: &mut String) {
+    to.push_str(r#"{"update_type":"RequestComplete","data":"#);
+    entry.push(to);
+    to.push('}');
 }
 
 /// As many of these together as go into one message, with commas between them.
@@ -255,7 +255,9 @@ mod tests {
             "timestamp": u64::MAX, "model": long, "backend_id": long, "duration_ms": u64::MAX, "status": long,
             "error_message": long, "request_id": "r".repeat(128), "origin": long, "entry": long, "peer": long,
         });
-        let message = complete(&History::of_entry(&told).expect("an entry"));
+        let mut message = "before".to_owned();
+        complete(&History::of_entry(&told).expect("an entry"), &mut message);
+        let message = message.strip_prefix("before").expect("what was there stays");
         assert!(message.len() <= MOST, "{}", message.len());
         let told: Value = serde_json::from_str(&message).expect("JSON");
         assert_eq!(told["data"]["error_message"].as_str().map(str::len), Some(MOST_CHARACTERS));

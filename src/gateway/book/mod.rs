@@ -11,7 +11,7 @@ use tokio::sync::{Notify, broadcast};
 
 pub(super) use page::End;
 pub use page::{Ended, Page, State, Tried};
-pub use told::{History, Way};
+pub use told::{History, Names, Way};
 
 /// Pages that are kept of clients' requests, and of other peers': neither pushes the other out.
 const MOST_ENDED: usize = 256;
@@ -42,8 +42,8 @@ impl Default for Book {
 }
 
 impl Book {
-    /// After so many ends who follows has something to do: their pages are still in the processor's caches, and none is missed.
-    pub const MANY: u64 = 128;
+    /// After so many ends who follows has something to do: none is missed then.
+    pub const MANY: u64 = 256;
 
     /// A request has come.
     pub(super) fn open(&self, page: impl FnOnce(u64) -> Page) -> Arc<Page> {

@@ -17,37 +17,46 @@ const NONE: &str = "none";
 /// Characters of what went wrong in an entry of the history.
 const MOST_ERROR: usize = 1_024;
 
-/// An ended request, as `/v1/history` and `/ws` tell it.
+/// An ended request, as `/v1/history` and `/ws` tell it. What is written at once is borrowed: see [`Page::read_history`].
 #[derive(Debug, Serialize)]
-pub struct History {
+pub struct History<T = String> {
     /// When it ended, in seconds since 1970.
     pub timestamp: u64,
     /// The model that was asked for, after aliases, or the one that served.
-    pub model: String,
+    pub model: T,
     /// The name of the backend, or `none`.
-    pub backend_id: String,
+    pub backend_id: T,
     /// From its coming to its end.
     pub duration_ms: u64,
     /// `Success` or `Error`.
     pub status: &'static str,
     /// What went wrong.
-    pub error_message: Option<String>,
+    pub error_message: Option<T>,
     /// Names it to `/nexus/v1/requests/{id}`.
-    pub request_id: String,
+    pub request_id: T,
     /// Where it came from and went, for those who see the whole mesh.
     #[serde(flatten)]
-    pub way: Option<Way>,
+    pub way: Option<Way<T>>,
 }
 
 /// The way of a request through the mesh.
 #[derive(Debug, Serialize)]
-pub struct Way {
+pub struct Way<T = String> {
     /// `client`, or `peer` where another peer forwarded it.
     pub origin: &'static str,
     /// The name of the peer that its client asked.
-    pub entry: String,
+    pub entry: T,
     /// The name of the peer whose backend was asked; `None` where none was.
-    pub peer: Option<String>,
+    pub peer: Option<T>,
+}
+
+/// Two peers, as people call them.
+#[derive(Clone, Copy)]
+pub struct Names<'a> {
+    /// This one.
+    pub here: &'a str,
+    /// The one that the client of a request asked.
+    pub entry: &'a str,
 }
 
 impl History {
@@ -93,7 +102,9 @@ impl History {
             way: Some(way),
         })
     }
+}
 
+impl<T: AsRef<str>> History<T> {
     /// Appends it as JSON, letter by letter as it is serialized: everybody who follows is told of every request.
     pub fn push(&self, to: &mut String) {
         let push_json_or_null = |to: &mut String, text: Option<&str>| match text {
@@ -103,40 +114,45 @@ impl History {
         to.push_str(r#"{"timestamp":"#);
         push_number(to, self.timestamp);
         to.push_str(r#","model":"#);
-        push_json(to, &self.model);
+        push_json(to, self.model.as_ref());
         to.push_str(r#","backend_id":"#);
-        push_json(to, &self.backend_id);
+        push_json(to, self.backend_id.as_ref());
         to.push_str(r#","duration_ms":"#);
         push_number(to, self.duration_ms);
         to.push_str(r#","status":"#);
         push_json(to, self.status);
         to.push_str(r#","error_message":"#);
-        push_json_or_null(to, self.error_message.as_deref());
+        push_json_or_null(to, self.error_message.as_ref().map(T::as_ref));
         to.push_str(r#","request_id":"#);
-        push_json(to, &self.request_id);
+        push_json(to, self.request_id.as_ref());
         if let Some(way) = &self.way {
             to.push_str(r#","origin":"#);
             push_json(to, way.origin);
             to.push_str(r#","entry":"#);
-            push_json(to, &way.entry);
+            push_json(to, way.entry.as_ref());
             to.push_str(r#","peer":"#);
-            push_json_or_null(to, way.peer.as_deref());
+            push_json_or_null(to, way.peer.as_ref().map(T::as_ref));
         }
         to.push('}');
     }
 
     /// The same with so many characters of each name and of the error at most.
-    pub fn shortened(&self, characters: usize) -> Self {
-        let short = |text: &String| cut(text, characters).to_owned();
-        let way = |way: &Way| Way { origin: way.origin, entry: short(&way.entry), peer: way.peer.as_ref().map(short) };
+    pub fn shortened(&self, characters: usize) -> History<&str> {
+        let request_id = self.request_id.as_ref();
+        History { request_id, ..self.map(|text| cut(text.as_ref(), characters)) }
+    }
+
+    /// The same with every text as `of` makes it.
+    fn map<'a, U>(&'a self, of: impl Fn(&'a T) -> U) -> History<U> {
+        let way = |way: &'a Way<T>| Way { origin: way.origin, entry: of(&way.entry), peer: way.peer.as_ref().map(&of) };
         History {
             timestamp: self.timestamp,
-            model: short(&self.model),
-            backend_id: short(&self.backend_id),
+            model: of(&self.model),
+            backend_id: of(&self.backend_id),
             duration_ms: self.duration_ms,
             status: self.status,
-            error_message: self.error_message.as_ref().map(short),
-            request_id: self.request_id.clone(),
+            error_message: self.error_message.as_ref().map(&of),
+            request_id: of(&self.request_id),
             way: self.way.as_ref().map(way),
         }
     }
@@ -145,27 +161,30 @@ impl History {
 impl Page {
     /// The entry of the history; `None` while it is under way.
     pub fn history(&self) -> Option<History> {
+        self.read_history(None, |entry| entry.map(|text| (*text).to_owned()))
+    }
+
+    /// What `read` makes of the entry of the history, with its way for those who know the names of the peers; `None` while it
+    /// is under way. Whoever writes on the page waits for `read`, which is not to ask for anything else of it.
+    pub fn read_history<R>(&self, names: Option<Names<'_>>, read: impl FnOnce(History<&str>) -> R) -> Option<R> {
         let way = self.way();
         let ended = way.ended.as_ref()?;
         let last = way.attempts.last();
         let model = last.map_or_else(|| way.resolved(), |tried| tried.model.as_str());
-        Some(History {
+        let way_of = |Names { here, entry }| {
+            let peer = last.map(|tried| tried.place.peer_name().map_or(here, |name| &**name));
+            Way { origin: self.origin(), entry, peer }
+        };
+        Some(read(History {
             timestamp: self.began_ms.saturating_add(millis(ended.took)) / 1_000,
-            model: cut(model, MOST_NAME).to_owned(),
-            backend_id: cut(last.map_or(NONE, |tried| tried.place.backend()), MOST_NAME).to_owned(),
+            model: cut(model, MOST_NAME),
+            backend_id: cut(last.map_or(NONE, |tried| tried.place.backend()), MOST_NAME),
             duration_ms: millis(ended.took),
             status: if way.state == State::Done { "Success" } else { "Error" },
-            error_message: ended.error.as_deref().map(|error| cut(error, MOST_ERROR).to_owned()),
-            request_id: self.id.to_string(),
-            way: None,
-        })
-    }
-
-    /// Its way. `here` is this peer, `entry` the one that its client asked.
-    pub fn way_of(&self, here: &str, entry: String) -> Way {
-        let way = self.way();
-        let peer = way.attempts.last().map(|tried| tried.place.peer_name().map_or(here, |name| name).to_owned());
-        Way { origin: self.origin(), entry, peer }
+            error_message: ended.error.as_deref().map(|error| cut(error, MOST_ERROR)),
+            request_id: self.id.as_str(),
+            way: names.map(way_of),
+        }))
     }
 
     fn origin(&self) -> &'static str {
