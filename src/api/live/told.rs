@@ -259,7 +259,7 @@ mod tests {
         complete(&History::of_entry(&told).expect("an entry"), &mut message);
         let message = message.strip_prefix("before").expect("what was there stays");
         assert!(message.len() <= MOST, "{}", message.len());
-        let told: Value = serde_json::from_str(&message).expect("JSON");
+        let told: Value = serde_json::from_str(message).expect("JSON");
         assert_eq!(told["data"]["error_message"].as_str().map(str::len), Some(MOST_CHARACTERS));
     }
 
