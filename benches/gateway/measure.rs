@@ -24,7 +24,7 @@ pub(crate) struct Sample {
     pub(crate) chunks_arrived: Option<f64>,
     /// Ends of requests that who watches has been told of, since it began to.
     pub(crate) watched: Option<u64>,
-    /// Memory that it holds right after, in MB.
+    /// Memory that it holds then, in MB.
     pub(crate) memory: f64,
     pub(crate) seen: Seen,
 }
@@ -45,13 +45,15 @@ pub(crate) struct Idle {
 /// How long a started node rests before its memory is read, and the time over which it is watched.
 const REST: Duration = Duration::from_secs(2);
 
-/// What a load leaves behind is done by then, and counts: its last ends are told, its last lines written.
+/// What a load leaves behind is done by then, but for spans, which are posted once a second: its last ends are told, its last
+/// lines written. That counts, and what the warm-up left does not.
 const SETTLES: Duration = Duration::from_millis(400);
 
 /// Runs `cell` against `peer` for `time`.
 pub(crate) fn run(lab: &Lab, peer: &mut Peer, cell: &Cell, time: Duration, round: usize) -> Result<Sample> {
     let mut generator = lab.generator(peer, cell.name, time)?;
     anyhow::ensure!(generator.line()? == READY, "the load generator did not start");
+    pause(SETTLES);
     let before = lab.cpu(peer)?;
     generator.go()?;
     let told = generator.line()?;

@@ -60,10 +60,10 @@ fn written(gateway: &Gateway, page: &Page, keyed: bool) -> Option<Written> {
     if page.state() == State::Refused {
         return None;
     }
-    let kind = page.error_type();
+    let (entry_id, kind) = (page.from(), page.error_type());
     let line = |entry: History<&str>| {
         let error_message = if keyed { entry.error_message } else { kind };
-        Written::new(&Line { entry_id: page.from(), entry: History { error_message, ..entry } })
+        Written::new(&Line { entry_id, entry: History { error_message, ..entry } })
     };
     gateway.read_way(page, line)?
 }

@@ -52,6 +52,10 @@ impl Next {
             return None;
         }
         self.usual = self.text.len() + self.text.len() / 8;
+        if self.text.capacity() > 2 * self.text.len() {
+            // These are kept, and all their room with them.
+            self.text.shrink_to_fit();
+        }
         let all = Bytes::from(std::mem::take(&mut self.text));
         let mut begin = 0;
         // Each begins and ends as text does.
