@@ -56,10 +56,11 @@ fn clean_lines(told: &Json) -> String {
         let share = told["rights_percent"].as_f64().unwrap_or_default();
         let witnesses: Vec<String> = told["witnesses"].as_array().into_iter().flatten().map(text).collect();
         let lost = text(&told["would_forget"]);
-        return format!(
-            "Would forget {lost}: {share:.1} % of the rights pass on. To agree: {}.\n",
-            witnesses.join(", ")
-        );
+        let agree = match witnesses.is_empty() {
+            true => "Nobody else has to agree".to_owned(),
+            false => format!("To agree: {}", witnesses.join(", ")),
+        };
+        return format!("Would forget {lost}: {share:.1} % of the rights pass on. {agree}.\n");
     }
     let lost = text(&told["forgotten"]);
     if told["status"] == "completed" {
@@ -83,6 +84,18 @@ mod tests {
         assert_eq!(
             clean_lines(&told),
             "Forgetting cellar: waiting for attic, shed to agree. It goes on by itself; `nexus budget` shows how it stands.\n"
+        );
+        let would = |witnesses: Json| {
+            let told =
+                json!({ "dry_run": true, "would_forget": "cellar", "rights_percent": 25, "witnesses": witnesses });
+            clean_lines(&told)
+        };
+        assert_eq!(
+            [would(json!(["attic", "shed"])), would(json!([]))],
+            [
+                "Would forget cellar: 25.0 % of the rights pass on. To agree: attic, shed.\n",
+                "Would forget cellar: 25.0 % of the rights pass on. Nobody else has to agree.\n"
+            ]
         );
         let told = json!({ "forgotten": "cellar", "status": "completed", "rights_from": "2026-12" });
         assert_eq!(clean_lines(&told), "Forgot cellar: its rights are here, and count from 2026-12 on.\n");

@@ -100,7 +100,9 @@ fn would_leave(config: &Config, then: &Membership, parted: &str) -> String {
         key if key.is_empty() || key == then.key => String::new(),
         _ => format!("The key of {from} is overwritten: keep it elsewhere if no other peer has it.\n"),
     };
-    format!("Would leave the mesh {from} for the mesh {to}.\n{key}{parted}")
+    let kind = |key: &str| if key.is_empty() { "open" } else { "keyed" };
+    let (of_from, of_to) = (kind(&config.mesh.key), kind(&then.key));
+    format!("Would leave the {of_from} mesh {from} for the {of_to} mesh {to}.\n{key}{parted}")
 }
 
 fn address(text: &str) -> anyhow::Result<String> {
@@ -149,7 +151,7 @@ mod tests {
         assert_eq!(would_leave(&config, &home, ""), "", "nobody is left, and nothing is lost");
         let parted = "The other peer that is here now waits.\n";
         let would = would_leave(&config, &home, parted);
-        assert_eq!(would, format!("Would leave the mesh default for the mesh home.\n{parted}"));
+        assert_eq!(would, format!("Would leave the open mesh default for the keyed mesh home.\n{parted}"));
         config.mesh.key = "b".repeat(52);
         let would = would_leave(&config, &home, "");
         assert!(would.contains("The key of default is overwritten") && !would.contains(&config.mesh.key), "{would}");
