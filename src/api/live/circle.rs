@@ -154,7 +154,7 @@ mod tests {
     fn many_changes_come_in_their_order_a_few_at_once() {
         let circle = Circle::new();
         let mut live = circle.follow();
-        let changes: Vec<String> = (0..2 * TOGETHER + 1).map(|number| number.to_string()).collect();
+        let changes: Vec<String> = (0..2 * TOGETHER + 1).map(|number| format!("é{number}é")).collect();
         circle.tell_changes(changes.clone());
         circle.tell_changes(Vec::new());
         let told = all(&mut live);
