@@ -5,6 +5,7 @@
 mod backend;
 mod cells;
 mod client;
+mod kinds;
 mod load;
 #[path = "../frame/machine.rs"]
 mod machine;
@@ -17,6 +18,7 @@ mod run;
 mod script;
 mod watcher;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,7 +30,8 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 
 use crate::cells::{CELLS, Cell};
-use crate::peers::{Kind, Lab, Peer};
+use crate::kinds::Kind;
+use crate::peers::{Lab, Peer};
 use crate::report::Results;
 use crate::run::{Run, TEST_RUN};
 
@@ -107,23 +110,18 @@ fn drive(arguments: &Arguments) -> Result<()> {
     let nexus = arguments.nexus.clone().unwrap_or_else(|| env!("CARGO_BIN_EXE_nexus").into());
     let lab = Lab::open(nexus, !arguments.unpinned)?;
     let mut results = Results { machine: machine::about(), ..Results::default() };
-    let mut peers = Vec::new();
-    for kind in kinds.iter().filter(|_| !cells.is_empty()) {
-        match lab.start(*kind)? {
-            Some(peer) => peers.push(peer),
-            None => results.missing.push(kind.name()),
-        }
-    }
+    let peers = if cells.is_empty() { BTreeMap::new() } else { start(&lab, &kinds, &mut results)? };
+    let mut turns: Vec<Kind> = kinds.iter().copied().filter(|kind| peers.contains_key(&kind.process())).collect();
     let mut order = StdRng::seed_from_u64(0);
     for round in 0..rounds {
-        // What drifts while a round lasts must not always meet the same peer, nor may it always be the same one that comes
+        // What drifts while a round lasts must not always meet the same kind, nor may it always be the same one that comes
         // after itself and finds warm caches.
         if round % 2 == 0 {
-            peers.shuffle(&mut order);
+            turns.shuffle(&mut order);
         } else {
-            peers.reverse();
+            turns.reverse();
         }
-        measure_round(&lab, &mut peers, &cells, time, round, &mut results)?;
+        measure_round(&lab, &peers, &turns, &cells, time, round, &mut results)?;
     }
     drop(peers);
     for round in 0..rounds {
@@ -141,22 +139,35 @@ fn drive(arguments: &Arguments) -> Result<()> {
     Ok(())
 }
 
+/// Starts the process of each of `kinds`, those that are installed.
+fn start(lab: &Lab, kinds: &[Kind], results: &mut Results) -> Result<BTreeMap<Kind, Peer>> {
+    let mut peers = BTreeMap::new();
+    for process in kinds.iter().map(|kind| kind.process()).collect::<BTreeSet<_>>() {
+        match lab.start(process)? {
+            Some(peer) => drop(peers.insert(process, peer)),
+            None => results.missing.push(process.name()),
+        }
+    }
+    Ok(peers)
+}
+
 fn measure_round(
     lab: &Lab,
-    peers: &mut [Peer],
+    peers: &BTreeMap<Kind, Peer>,
+    turns: &[Kind],
     cells: &[Cell],
     time: Duration,
     round: usize,
     results: &mut Results,
 ) -> Result<()> {
     for cell in cells {
-        for peer in &mut *peers {
-            let sample = measure::run(lab, peer, cell, time, round)?;
+        for kind in turns {
+            let sample = measure::run(lab, &peers[&kind.process()], *kind, cell, time, round)?;
             eprintln!(
                 "round {} {:>8} {:>8} {:8.1} us of CPU an answer, {} answers, {} failures {}",
                 round + 1,
                 cell.name,
-                peer.kind.name(),
+                kind.name(),
                 sample.cpu_per_answer,
                 sample.seen.answers,
                 sample.seen.failures,

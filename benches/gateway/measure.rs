@@ -6,8 +6,9 @@ use anyhow::{Context, Result};
 use serde::Serialize;
 
 use crate::cells::Cell;
+use crate::kinds::Kind;
 use crate::load::{READY, Seen};
-use crate::peers::{Kind, Lab, Peer};
+use crate::peers::{Lab, Peer};
 use crate::process::{Process, pause};
 
 /// What one peer did with one cell in one round.
@@ -22,7 +23,7 @@ pub(crate) struct Sample {
     pub(crate) cpu_per_chunk: Option<f64>,
     /// Chunks that arrived for each that the backend sent: below 1 some were joined, above 1 some were cut.
     pub(crate) chunks_arrived: Option<f64>,
-    /// Ends of requests that who watches has been told of, since it began to.
+    /// Ends of requests that who watches has been told of, those of the warm-up too.
     pub(crate) watched: Option<u64>,
     /// Memory that it holds then, in MB.
     pub(crate) memory: f64,
@@ -49,8 +50,9 @@ const REST: Duration = Duration::from_secs(2);
 /// lines written. That counts, and what the warm-up left does not.
 const SETTLES: Duration = Duration::from_millis(400);
 
-/// Runs `cell` against `peer` for `time`.
-pub(crate) fn run(lab: &Lab, peer: &mut Peer, cell: &Cell, time: Duration, round: usize) -> Result<Sample> {
+/// Runs `cell` against `peer` for `time`, looked at as a `kind` is.
+pub(crate) fn run(lab: &Lab, peer: &Peer, kind: Kind, cell: &Cell, time: Duration, round: usize) -> Result<Sample> {
+    let mut watcher = lab.look(peer, kind)?;
     let mut generator = lab.generator(peer, cell.name, time)?;
     anyhow::ensure!(generator.line()? == READY, "the load generator did not start");
     pause(SETTLES);
@@ -60,7 +62,7 @@ pub(crate) fn run(lab: &Lab, peer: &mut Peer, cell: &Cell, time: Duration, round
     pause(SETTLES);
     let cpu = lab.cpu(peer)?.saturating_sub(before).as_nanos() as f64 / 1000.0;
 
-    let watched = match &mut peer.watcher {
+    let watched = match &mut watcher {
         Some(watcher) => {
             watcher.go()?;
             Some(watcher.line()?.parse().context("the watcher is gone")?)
@@ -70,13 +72,13 @@ pub(crate) fn run(lab: &Lab, peer: &mut Peer, cell: &Cell, time: Duration, round
     let memory: u64 = peer.processes.iter().map(Process::memory).sum::<Result<_>>()?;
 
     let seen: Seen = serde_json::from_str(&told).context("the load generator said nothing")?;
-    let context = || format!("{} in cell {}", peer.kind.name(), cell.name);
+    let context = || format!("{} in cell {}", kind.name(), cell.name);
     anyhow::ensure!(seen.answers > 0, "{}: {}", context(), seen.first_failure.unwrap_or_default());
     let answers = seen.answers as f64;
     let sent = answers * cell.script.chunks_sent() as f64;
     let streams = sent > 0.0;
     Ok(Sample {
-        peer: peer.kind.name(),
+        peer: kind.name(),
         cell: cell.name,
         round,
         cpu_per_answer: cpu / answers,
@@ -91,6 +93,7 @@ pub(crate) fn run(lab: &Lab, peer: &mut Peer, cell: &Cell, time: Duration, round
 /// Starts a node of its own, lets it rest, and looks at it.
 pub(crate) fn idle(lab: &Lab, kind: Kind, round: usize) -> Result<Option<Idle>> {
     let Some(peer) = lab.start(kind)? else { return Ok(None) };
+    let _watcher = lab.look(&peer, kind)?;
     pause(REST);
     let before = lab.cpu(&peer)?;
     pause(REST);

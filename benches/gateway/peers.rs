@@ -3,12 +3,14 @@
 use std::fs;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use tokio::time::Instant;
 
 use crate::client::Client;
+use crate::kinds::{Kind, Look, QUIET};
 use crate::load;
 use crate::machine::find;
 use crate::process::{Core, Process, pause};
@@ -39,59 +41,8 @@ pub(crate) struct Peer {
     pub(crate) kind: Kind,
     pub(crate) address: SocketAddr,
     pub(crate) processes: Vec<Process>,
-    /// Who watches it; what that costs them does not count.
-    pub(crate) watcher: Option<Process>,
     /// From its start to its first answer.
     pub(crate) first_answer: Duration,
-}
-
-/// Who can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, clap::ValueEnum)]
-pub(crate) enum Kind {
-    /// The backend itself, on the core of those that are measured.
-    Direct,
-    /// nginx with `proxy_pass` and kept connections, no access log.
-    Nginx,
-    /// One node; the log at `warn`, as nginx has none.
-    Nexus,
-    /// One node with a log line for every request.
-    Logging,
-    /// One node as `nexus`, a dashboard following it.
-    Watched,
-    /// One node with a log line for every request, a dashboard following it and a Prometheus asking every second.
-    Observed,
-    /// The same, every request traced to a collector.
-    Traced,
-    /// A node that forwards every request to another.
-    Hop,
-}
-
-impl Kind {
-    /// Everybody.
-    pub(crate) const ALL: [Kind; 8] =
-        [Kind::Direct, Kind::Nginx, Kind::Nexus, Kind::Logging, Kind::Watched, Kind::Observed, Kind::Traced, Kind::Hop];
-
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Kind::Direct => "direct",
-            Kind::Nginx => "nginx",
-            Kind::Nexus => "nexus",
-            Kind::Logging => "logging",
-            Kind::Watched => "watched",
-            Kind::Observed => "observed",
-            Kind::Traced => "traced",
-            Kind::Hop => "hop",
-        }
-    }
-
-    /// What its answers say of their way.
-    fn header(self) -> &'static str {
-        match self {
-            Kind::Direct | Kind::Nginx => "",
-            Kind::Nexus | Kind::Logging | Kind::Watched | Kind::Observed | Kind::Traced => "x-nexus-hops: 0",
-            Kind::Hop => "x-nexus-hops: 1",
-        }
-    }
 }
 
 /// How long a peer may take to answer at all.
@@ -115,7 +66,7 @@ impl Lab {
         Ok(Lab { nexus, load, measured, backend, direct, directory })
     }
 
-    /// Starts a peer and waits for its first answer; `None` where it is not installed.
+    /// Starts a peer and waits for its first answer; `None` where it is not installed. Nobody looks at it yet.
     pub(crate) fn start(&self, kind: Kind) -> Result<Option<Peer>> {
         let address = if kind == Kind::Direct { self.direct.address } else { free_address()? };
         let started = Instant::now();
@@ -125,22 +76,18 @@ impl Lab {
                 Some(nginx) => vec![self.nginx(&nginx, address)?],
                 None => return Ok(None),
             },
-            Kind::Nexus | Kind::Watched => {
-                vec![self.node(kind.name(), address, &self.backend_section(), "warn")?]
-            }
-            Kind::Logging | Kind::Observed => {
-                vec![self.node(kind.name(), address, &self.backend_section(), "info")?]
+            Kind::Nexus | Kind::Logging | Kind::Watched | Kind::Observed => {
+                vec![self.node(kind.name(), address, &self.backend_section())?]
             }
             Kind::Traced => {
                 let collector = format!("\n[tracing]\notlp_endpoint = \"http://{}\"\n", self.backend.address);
-                vec![self.node(kind.name(), address, &(self.backend_section() + &collector), "info")?]
+                vec![self.node(kind.name(), address, &(self.backend_section() + &collector))?]
             }
             Kind::Hop => self.hop(address)?,
         };
-        let mut peer = Peer { kind, address, processes, watcher: None, first_answer: Duration::ZERO };
+        let mut peer = Peer { kind, address, processes, first_answer: Duration::ZERO };
         self.await_answer(&mut peer)?;
         peer.first_answer = started.elapsed();
-        peer.watcher = self.watcher(&peer)?;
         Ok(Some(peer))
     }
 
@@ -205,26 +152,30 @@ impl Lab {
 
     fn hop(&self, address: SocketAddr) -> Result<Vec<Process>> {
         let owner_address = free_address()?;
-        let owner = self.node("owner", owner_address, &self.backend_section(), "warn")?;
+        let owner = self.node("owner", owner_address, &self.backend_section())?;
         let seed = SocketAddr::new(owner_address.ip(), owner_address.port() + 1);
         let seeds = format!("seeds = [\"{seed}\"]\n");
-        let entry = self.node("hop", address, &seeds, "warn")?;
+        let entry = self.node("hop", address, &seeds)?;
         Ok(vec![entry, owner])
     }
 
-    /// A node as it comes, apart from finding strangers. `rest` continues the section `[mesh]`.
-    fn node(&self, name: &str, address: SocketAddr, rest: &str, level: &str) -> Result<Process> {
+    /// A node as it comes, apart from finding strangers and from its log, which says as little as nginx's. `rest` continues the section `[mesh]`.
+    fn node(&self, name: &str, address: SocketAddr, rest: &str) -> Result<Process> {
         let data = self.path(&format!("{name}.data"));
         let (host, port, mesh) = (address.ip(), address.port(), address.port() + 1);
         let config = format!(
             "data_dir = {data:?}\n\n[server]\nhost = \"{host}\"\nport = {port}\n\n[discovery]\nenabled = false\n\n\
-             [logging]\nlevel = \"{level}\"\n\n[mesh]\nname = \"bench\"\nkey = \"{KEY}\"\npeer_name = \"{name}\"\n\
+             [logging]\nlevel = \"{QUIET}\"\n\n[mesh]\nname = \"bench\"\nkey = \"{KEY}\"\npeer_name = \"{name}\"\n\
              listen = \"{host}:{mesh}\"\nadvertise = [\"{host}:{mesh}\"]\nmdns = false\n{rest}"
         );
-        let file = self.path(&format!("{name}.toml"));
+        let file = self.config(name);
         fs::write(&file, config)?;
         let arguments = ["serve".to_owned(), "--config".to_owned(), file.display().to_string()];
         Process::start(self.measured, &self.nexus, &arguments, &self.path(&format!("{name}.log")))
+    }
+
+    fn config(&self, name: &str) -> PathBuf {
+        self.path(&format!("{name}.toml"))
     }
 
     fn backend_section(&self) -> String {
@@ -239,15 +190,20 @@ impl Lab {
         peer.processes.iter().map(Process::cpu).sum()
     }
 
-    fn watcher(&self, peer: &Peer) -> Result<Option<Process>> {
-        let scrapes = match peer.kind {
-            Kind::Watched => false,
-            Kind::Observed | Kind::Traced => true,
-            _ => return Ok(None),
-        };
+    /// Has `peer` log as `kind` does, and whoever watches a `kind` watch it until what is given back is dropped. What
+    /// watching costs the watcher does not count.
+    pub(crate) fn look(&self, peer: &Peer, kind: Kind) -> Result<Option<Process>> {
+        let Some(Look { level, follows, scrapes }) = kind.look() else { return Ok(None) };
+        let mut log = Command::new(&self.nexus);
+        log.args(["log", level, "--config"]).arg(self.config(peer.kind.name()));
+        let done = log.output().context("cannot run nexus log")?;
+        ensure!(done.status.success(), "nexus log {level}: {}", String::from_utf8_lossy(&done.stderr));
+        if !follows {
+            return Ok(None);
+        }
         let arguments = ["watch", &peer.address.to_string(), &scrapes.to_string()].map(str::to_owned);
         let mut watcher = Process::start(self.load, &std::env::current_exe()?, &arguments, &self.path("watcher.log"))?;
-        anyhow::ensure!(watcher.line()? == load::READY, "nobody could watch {}", peer.kind.name());
+        ensure!(watcher.line()? == load::READY, "nobody could watch {}", kind.name());
         Ok(Some(watcher))
     }
 

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::cells::CELLS;
+use crate::kinds::Kind;
 use crate::measure::{Idle, Sample};
-use crate::peers::Kind;
 
 /// Everything that was measured.
 #[derive(Default, Serialize)]
