@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::blocks::{Block, Blocks};
 use super::hash::{Tag, VERSION, mix};
-use super::volatile::Sieve;
+use super::volatile::sift;
 use crate::fleet::{Mark, Piece, Prefix};
 
 /// How many blocks of the first user message count for the key. Long ones begin with what many conversations share, and
@@ -15,7 +15,6 @@ const KEY_BLOCKS: usize = 4;
 /// The messages of a chat as they are read.
 #[derive(Default)]
 pub(in crate::dialect) struct Transcript {
-    sieve: Sieve,
     blocks: Blocks,
     messages: Vec<Message>,
     /// Something volatile was left out of this message.
@@ -58,7 +57,7 @@ impl Transcript {
     /// The next text of the content.
     pub(in crate::dialect) fn text(&mut self, text: &str) {
         let (blocks, is_blank) = (&mut self.blocks, &mut self.is_blank);
-        self.is_sifted |= self.sieve.sift(text, |kept| {
+        self.is_sifted |= sift(text, |kept| {
             *is_blank = *is_blank && kept.trim_ascii().is_empty();
             blocks.push(kept.as_bytes());
         });

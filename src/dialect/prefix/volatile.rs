@@ -2,6 +2,7 @@
 //! own. It is left out of the canonical text, or no two turns of a conversation would begin alike. Request bodies keep it.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use memchr::memmem::{self, Finder};
 
@@ -36,38 +37,31 @@ const VOLATILE: [Volatile; 2] = [
     },
 ];
 
-/// Finds what is volatile.
-pub(super) struct Sieve([Finder<'static>; VOLATILE.len()]);
+/// Finds where each begins. To make them takes longer than to search a message with them.
+static OPENS: LazyLock<[Finder<'static>; VOLATILE.len()]> =
+    LazyLock::new(|| VOLATILE.each_ref().map(|volatile| Finder::new(volatile.opens)));
 
-impl Default for Sieve {
-    fn default() -> Self {
-        Sieve(VOLATILE.each_ref().map(|volatile| Finder::new(volatile.opens)))
-    }
-}
-
-impl Sieve {
-    /// Hands what stays of `text` to `keep`, piece by piece; whether anything does not.
-    pub(super) fn sift(&self, text: &str, mut keep: impl FnMut(&str)) -> bool {
-        let mut found: Vec<Range<usize>> = Vec::new();
-        for (volatile, finder) in VOLATILE.iter().zip(&self.0) {
-            let mut from = 0;
-            while let Some(at) = finder.find(&text.as_bytes()[from..]) {
-                let range = volatile.range(text, from + at);
-                from = range.as_ref().map_or(from + at + volatile.opens.len(), |range| range.end);
-                found.extend(range);
-            }
-        }
-        found.sort_unstable_by_key(|range| range.start);
+/// Hands what stays of `text` to `keep`, piece by piece; whether anything does not.
+pub(super) fn sift(text: &str, mut keep: impl FnMut(&str)) -> bool {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    for (volatile, finder) in VOLATILE.iter().zip(OPENS.iter()) {
         let mut from = 0;
-        for range in &found {
-            if range.start > from {
-                keep(&text[from..range.start]);
-            }
-            from = from.max(range.end);
+        while let Some(at) = finder.find(&text.as_bytes()[from..]) {
+            let range = volatile.range(text, from + at);
+            from = range.as_ref().map_or(from + at + volatile.opens.len(), |range| range.end);
+            found.extend(range);
         }
-        keep(&text[from..]);
-        !found.is_empty()
     }
+    found.sort_unstable_by_key(|range| range.start);
+    let mut from = 0;
+    for range in &found {
+        if range.start > from {
+            keep(&text[from..range.start]);
+        }
+        from = from.max(range.end);
+    }
+    keep(&text[from..]);
+    !found.is_empty()
 }
 
 impl Volatile {
@@ -112,7 +106,7 @@ mod tests {
 
     fn sifted(text: &str) -> String {
         let mut kept = String::new();
-        let is_cut = Sieve::default().sift(text, |piece| kept.push_str(piece));
+        let is_cut = sift(text, |piece| kept.push_str(piece));
         assert_eq!(is_cut, kept != text);
         kept
     }
