@@ -9,6 +9,8 @@ pub(crate) enum Kind {
     Nginx,
     /// One node; the log at `warn`, as nginx has none.
     Nexus,
+    /// The same, one that nobody ever looks at: what is left behind where somebody has looked would show beside it.
+    Unseen,
     /// One node with a log line for every request.
     Logging,
     /// One node as `nexus`, a dashboard following it.
@@ -39,14 +41,24 @@ const LINES: &str = "info";
 
 impl Kind {
     /// Everybody.
-    pub(crate) const ALL: [Kind; 8] =
-        [Kind::Direct, Kind::Nginx, Kind::Nexus, Kind::Logging, Kind::Watched, Kind::Observed, Kind::Traced, Kind::Hop];
+    pub(crate) const ALL: [Kind; 9] = [
+        Kind::Direct,
+        Kind::Nginx,
+        Kind::Nexus,
+        Kind::Unseen,
+        Kind::Logging,
+        Kind::Watched,
+        Kind::Observed,
+        Kind::Traced,
+        Kind::Hop,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Kind::Direct => "direct",
             Kind::Nginx => "nginx",
             Kind::Nexus => "nexus",
+            Kind::Unseen => "unseen",
             Kind::Logging => "logging",
             Kind::Watched => "watched",
             Kind::Observed => "observed",
@@ -60,7 +72,7 @@ impl Kind {
     pub(crate) fn process(self) -> Kind {
         match self {
             Kind::Logging | Kind::Watched | Kind::Observed => Kind::Nexus,
-            Kind::Direct | Kind::Nginx | Kind::Nexus | Kind::Traced | Kind::Hop => self,
+            Kind::Direct | Kind::Nginx | Kind::Nexus | Kind::Unseen | Kind::Traced | Kind::Hop => self,
         }
     }
 
@@ -72,7 +84,7 @@ impl Kind {
             Kind::Logging => look(LINES, false, false),
             Kind::Watched => look(QUIET, true, false),
             Kind::Observed | Kind::Traced => look(LINES, true, true),
-            Kind::Direct | Kind::Nginx | Kind::Hop => None,
+            Kind::Direct | Kind::Nginx | Kind::Unseen | Kind::Hop => None,
         }
     }
 
@@ -80,7 +92,9 @@ impl Kind {
     pub(crate) fn header(self) -> &'static str {
         match self {
             Kind::Direct | Kind::Nginx => "",
-            Kind::Nexus | Kind::Logging | Kind::Watched | Kind::Observed | Kind::Traced => "x-nexus-hops: 0",
+            Kind::Nexus | Kind::Unseen | Kind::Logging | Kind::Watched | Kind::Observed | Kind::Traced => {
+                "x-nexus-hops: 0"
+            }
             Kind::Hop => "x-nexus-hops: 1",
         }
     }

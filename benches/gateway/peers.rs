@@ -76,7 +76,7 @@ impl Lab {
                 Some(nginx) => vec![self.nginx(&nginx, address)?],
                 None => return Ok(None),
             },
-            Kind::Nexus | Kind::Logging | Kind::Watched | Kind::Observed => {
+            Kind::Nexus | Kind::Unseen | Kind::Logging | Kind::Watched | Kind::Observed => {
                 vec![self.node(kind.name(), address, &self.backend_section())?]
             }
             Kind::Traced => {

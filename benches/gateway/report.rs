@@ -95,7 +95,7 @@ impl Results {
         Spread::of(rounds)
     }
 
-    fn figures(&self) -> [Figure; 11] {
+    fn figures(&self) -> [Figure; 12] {
         let cost = |cell, peers| self.paired(cell, peers, |sample| sample.cpu_per_answer, |one, other| one / other);
         let per_chunk = |sample: &Sample| sample.cpu_per_chunk.unwrap_or_default();
         let chunk = |cell| self.paired(cell, [Kind::Nexus, Kind::Nginx], per_chunk, |one, other| one / other);
@@ -123,6 +123,7 @@ impl Results {
             figure("hop: CPU of both, 1 connection", "x local", 3.0, cost("single", [Kind::Hop, Kind::Nexus])),
             figure("hop: CPU of both, 32 connections", "x local", 3.0, cost("small", [Kind::Hop, Kind::Nexus])),
             figure("observed, 32 connections", "x not observed", 1.1, cost("small", [Kind::Observed, Kind::Nexus])),
+            figure("observed, 32 connections", "x never observed", 1.1, cost("small", [Kind::Observed, Kind::Unseen])),
             figure(
                 "1,000 ends of requests told a second",
                 "x nobody told",
